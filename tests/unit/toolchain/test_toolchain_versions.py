@@ -1,0 +1,65 @@
+"""versions.toml says all that is needed, and names that are not in it are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.errors import UsageError
+from fixtures.toolchain import Toolchain
+from fixtures.toolchain.versions import VERSION, load
+
+PINS = load()
+RECIPES = [*PINS.tools.values(), PINS.controller]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_every_tool_has_a_way(recipe):  # type: ignore[no-untyped-def]
+    """Each tool names its module and either a release with a published checksum or why there is none."""
+    assert VERSION.fullmatch(recipe.version)
+    assert recipe.package.startswith(recipe.module)
+    assert "{" not in recipe.filled(recipe.ldflags)
+    if recipe.no_download:
+        assert (recipe.url, recipe.checksum) == ("", "")
+    else:
+        assert recipe.filled(recipe.url, "linux", "amd64").startswith("https://")
+        assert recipe.checksum.startswith("https://")
+        assert recipe.platforms
+
+
+def test_the_six_tools() -> None:
+    """These are the tools a run needs."""
+    assert sorted(PINS.tools) == [
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kwok",
+        "kwokctl",
+    ]
+    assert PINS.controller.version in PINS.controller.known
+
+
+def test_kubernetes_flags_carry_the_version() -> None:
+    """The API server reports the version it was built as, also one the user names."""
+    flags = PINS.tool("kube-apiserver").at("v1.35.12").filled(PINS.tool("kube-apiserver").ldflags)
+    assert flags == (
+        "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.12"
+        " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35"
+    )
+
+
+def test_unknown_tools_and_versions_are_refused(tmp_path: Path) -> None:
+    """A name or version that is not one MUST be refused with the nearest good one."""
+    with pytest.raises(UsageError, match=r"unknown tool 'kube-apisever'; did you mean 'kube-apiserver'\?"):
+        Toolchain({"kube-apisever": tmp_path})
+    with pytest.raises(UsageError, match="unknown tool 'x'; known tools: etcd kube-apiserver"):
+        Toolchain(cache_dir=tmp_path).tool("x")
+    with pytest.raises(
+        UsageError, match=r"'1.36.3' is not a version of kube-apiserver \(did you mean 'v1.36.3'"
+    ):
+        Toolchain(cache_dir=tmp_path).tool("kube-apiserver", "1.36.3")
+    missing = tmp_path / "etcd"
+    with pytest.raises(UsageError, match=f"the binary given for etcd: {missing} does not exist"):
+        Toolchain({"etcd": missing}, tmp_path).tool("etcd")
