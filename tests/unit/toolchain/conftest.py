@@ -165,7 +165,13 @@ def small_pins(url: str) -> Pins:
     return Pins(
         tools={
             "gadget": Recipe(
-                "gadget", "v2.0.0", "example.test/any", "example.test/any/gadget", "-s", no_download="no file"
+                "gadget",
+                "v2.0.0",
+                "example.test/any",
+                "example.test/any/gadget",
+                "-s",
+                no_download="no file",
+                known=("v2.0.0",),
             ),
             "widget": Recipe(
                 "widget",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from fixtures.errors import StartError, UsageError
 from fixtures.toolchain import Toolchain, buildinfo
+from fixtures.toolchain.cache import MANIFEST
 
 MODULE = "sigs.k8s.io/agent-sandbox"
 
@@ -119,6 +121,23 @@ def test_checkout_is_built_each_time_and_only_read(
     assert "# tree" in (first.crds / "sandboxes.yaml").read_text()
     assert len(machine.calls("build")) == 3
     assert machine.calls("build")[0].endswith(" ./cmd/agent-sandbox-controller")
+
+
+def test_old_checkout_builds_are_removed(toolchain: Toolchain, checkout: Path) -> None:
+    """A developer's builds do not pile up: a day after its last use a build goes; releases stay."""
+    release = toolchain.controller("v0.5.6")
+    builds = []
+    for state in ("one", "two", "three"):
+        (checkout / "main.go").write_text(state)
+        builds.append(toolchain.controller(f"src:{checkout}"))
+    for build in (release, builds[0], builds[1]):
+        os.utime(build.path.parent / MANIFEST, (0, 0))
+
+    (checkout / "main.go").write_text("two")
+    toolchain.controller(f"src:{checkout}")
+
+    assert [build.path.exists() for build in builds] == [False, True, True]
+    assert release.path.exists()
 
 
 def test_checkout_is_named_as_git_names_it(

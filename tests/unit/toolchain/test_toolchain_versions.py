@@ -8,14 +8,14 @@ import pytest
 
 from fixtures.errors import UsageError
 from fixtures.toolchain import Toolchain
-from fixtures.toolchain.versions import VERSION, load
+from fixtures.toolchain.versions import VERSION, Recipe, load
 
 PINS = load()
 RECIPES = [*PINS.tools.values(), PINS.controller]
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_every_tool_has_a_way(recipe):  # type: ignore[no-untyped-def]
+def test_every_tool_has_a_way(recipe: Recipe) -> None:
     """Each tool names its module and either a release with a published checksum or why there is none."""
     assert VERSION.fullmatch(recipe.version)
     assert recipe.package.startswith(recipe.module)
@@ -48,6 +48,12 @@ def test_kubernetes_flags_carry_the_version() -> None:
         "-s -w -X k8s.io/component-base/version.gitVersion=v1.35.12"
         " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=35"
     )
+
+
+def test_known_versions_are_told_for_an_unknown_one() -> None:
+    """The advice names versions that work, never the one that was asked for."""
+    assert PINS.tool("kube-apiserver").at("v1.99.0").known_good == PINS.tool("kube-apiserver").version
+    assert "v9.9.9" not in PINS.controller.at("v9.9.9").known_good
 
 
 def test_unknown_tools_and_versions_are_refused(tmp_path: Path) -> None:
