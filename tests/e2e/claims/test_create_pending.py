@@ -1,0 +1,48 @@
+"""A controller whose cache lags behind its own writes."""
+
+from __future__ import annotations
+
+from fixtures.conformance import conformance, uses
+from fixtures.errors import Undecided
+from fixtures.kube.kinds import CLAIM
+from fixtures.system.agent_sandbox.predicates import is_bound_to, is_ready
+
+#: Sandbox events between the claim and its sandbox: what the controller has to read first.
+BACKLOG = 400
+
+
+@uses("sut:exclusive")
+@conformance(
+    id="AS-C10",
+    profile="CLAIMS",
+    level="extended",
+    strength="SHOULD",
+    features=["SandboxClaimCreatePending"],
+    needs=["sut-restart"],
+    killers=["as/lost-status"],
+)
+def test_cold_start_waits_for_a_lagging_cache(make_pool, make_claim, sandboxes, controller, wait):
+    """A claim whose sandbox exists but is not in the cache SHOULD wait for it, not fail or start another."""
+    pool = make_pool(replicas=0)
+    noise = sandboxes.sandbox("noise", operatingMode="Suspended")
+
+    # The controller sleeps while its watch of Sandboxes fills; its watch of claims stays short.
+    controller.pause()
+    claim = make_claim(pool)
+    for number in range(BACKLOG):
+        noise.patch({"metadata": {"annotations": {"example.com/beat": str(number)}}})
+    sandboxes.cold_sandbox_for(claim)
+    mark = wait.journal.position()
+    controller.resume()
+
+    bound = wait.until(claim, is_bound_to(claim.name) & is_ready(), limit="claim_bind_cold")
+    assert [s.name for s in sandboxes.owned_by(claim)] == [claim.name]
+    assert bound.assigned == ""
+    reasons = [
+        ready.reason
+        for e in wait.journal.history.since(mark)
+        if e.kind == CLAIM and e.object.uid == claim.uid and (ready := e.object.condition("Ready"))
+    ]
+    assert "ReconcilerError" not in reasons
+    if "SandboxCreatePending" not in reasons:
+        raise Undecided("the controller had read the sandbox before it handled the claim")

@@ -1,0 +1,132 @@
+"""When a claim's time is up."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from fixtures.conformance import conformance
+from fixtures.kube.kinds import CLAIM
+from fixtures.system.agent_sandbox.predicates import (
+    is_bound,
+    is_finished,
+    is_not_ready,
+    is_ready,
+    is_unbound,
+    owned_by,
+)
+
+#: Seconds from the creation of a claim to its shutdownTime: time enough to bind first.
+LIFETIME = 4
+
+
+def in_seconds(seconds: float) -> str:
+    """A moment from now as RFC 3339, in whole seconds as the API has it."""
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@conformance(id="AS-L02", profile="CLAIMS", level="core", killers=["as/skip-expire", "as/bg-delete"])
+@pytest.mark.parametrize("policy", ["Delete", "DeleteForeground"])
+def test_expired_claim_says_so_before_it_is_deleted(make_pool, make_claim, sandboxes, wait, policy):
+    """An expired claim MUST show ClaimExpired before it is deleted; in foreground its dependents go first."""
+    pool = make_pool(replicas=1)
+    claim = make_claim(pool, lifecycle={"shutdownTime": in_seconds(LIFETIME), "shutdownPolicy": policy})
+    name = wait.until(claim, is_bound() & is_ready(), limit="claim_bind_warm").sandbox_name
+
+    wait.gone(claim, limit="expiry_slack", grace=LIFETIME)
+    wait.gone(sandboxes.named(name))
+
+    states = wait.journal.history.of(CLAIM, uid=claim.uid)
+    expired = next(e for e in states if is_not_ready("ClaimExpired")(e.object))
+    deleting = [e for e in states if e.object.deleting or e.deleted]
+    assert expired.seq < deleting[0].seq
+    last_of_sandbox = wait.journal.history.of(sandboxes.named(name).kind, name=name)[-1]
+    if policy == "DeleteForeground":
+        assert "foregroundDeletion" in deleting[0].object.metadata["finalizers"]
+        gone = states[-1]
+        assert last_of_sandbox.object.resource_version < gone.object.resource_version
+
+
+@conformance(id="AS-L03", profile="CLAIMS", level="core", killers=["as/retain-leak", "as/skip-expire"])
+@pytest.mark.parametrize(
+    "finished",
+    [False, True],
+    ids=["running", "finished"],
+)
+def test_retained_claim_stays_without_its_sandbox(
+    make_pool, make_claim, make_pod_finish, sandboxes, wait, finished
+):
+    """With Retain an expired claim MUST stay, unbound and with ClaimExpired, and its sandbox MUST go."""
+    pool = make_pool(replicas=1)
+    claim = make_claim(pool, lifecycle={"shutdownTime": in_seconds(LIFETIME), "shutdownPolicy": "Retain"})
+    name = wait.until(claim, is_bound() & is_ready(), limit="claim_bind_warm").sandbox_name
+    if finished:
+        make_pod_finish(name)
+        wait.until(claim, is_finished(), limit="immediately")
+
+    wait.until(claim, is_not_ready("ClaimExpired"), limit="expiry_slack", grace=LIFETIME)
+    wait.gone(sandboxes.named(name))
+    wait.gone(sandboxes.pod(name))
+    wait.until(claim, is_not_ready("ClaimExpired") & is_unbound(), limit="immediately")
+
+    kept = wait.holds(claim, is_not_ready("ClaimExpired") & is_unbound())
+    assert is_finished()(kept) is finished
+    assert sandboxes.owned_by(claim) == []
+
+
+@conformance(
+    id="AS-L04",
+    profile="CLAIMS",
+    level="core",
+    needs=["pod-status-control"],
+    killers=["as/skip-expire"],
+)
+@pytest.mark.parametrize(
+    ("ttl", "lifetime", "earliest"),
+    [
+        pytest.param(0, None, 0, id="ttl-0"),
+        pytest.param(3, None, 3, id="ttl-3"),
+        pytest.param(3600, LIFETIME, 0, id="shutdown-time-first"),
+        pytest.param(2, 3600, 2, id="ttl-first"),
+    ],
+)
+def test_ttl_counts_from_the_end_of_the_pod(
+    make_pool, make_claim, make_pod_finish, wait, ttl, lifetime, earliest
+):
+    """A TTL MUST count from the Finished condition's transition; the earlier of it and shutdownTime wins."""
+    lifecycle = {"ttlSecondsAfterFinished": ttl, "shutdownPolicy": "Retain"}
+    if lifetime is not None:
+        lifecycle["shutdownTime"] = in_seconds(lifetime)
+    pool = make_pool(replicas=1)
+    claim = make_claim(pool, lifecycle=lifecycle)
+    name = wait.until(claim, is_bound() & is_ready(), limit="claim_bind_warm").sandbox_name
+
+    make_pod_finish(name)
+    finished = wait.until(claim, is_finished(), limit="immediately")
+    wait.until(claim, is_not_ready("ClaimExpired"), limit="expiry_slack", grace=max(LIFETIME, earliest))
+
+    states = wait.journal.history.of(CLAIM, uid=claim.uid)
+    expired = next(e for e in states if is_not_ready("ClaimExpired")(e.object))
+    # lastTransitionTime has whole seconds, so the instant it stands for may lie up to 1 s earlier.
+    ended = datetime.datetime.fromisoformat(finished.condition("Finished").last_transition)
+    marked = datetime.datetime.fromisoformat(expired.object.condition("Ready").last_transition)
+    assert (marked - ended).total_seconds() >= earliest
+
+
+@conformance(id="AS-L06", profile="CLAIMS", level="core", killers=["as/forget-owner"])
+def test_expiry_spares_a_foreign_sandbox(make_pool, make_claim, sandboxes, wait):
+    """Expiry MUST NOT delete a sandbox that the claim does not own."""
+    pool = make_pool(replicas=0)
+    foreign = sandboxes.sandbox("taken")
+    claim = make_claim(
+        pool,
+        name="taken",
+        lifecycle={"shutdownTime": in_seconds(LIFETIME), "shutdownPolicy": "Retain"},
+    )
+
+    wait.until(claim, is_not_ready("ClaimExpired"), limit="expiry_slack", grace=LIFETIME)
+
+    state = wait.holds(foreign, ~owned_by(claim.uid))
+    assert (state.uid, state.deleting) == (foreign.uid, False)
