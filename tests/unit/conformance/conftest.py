@@ -26,7 +26,7 @@ PATIENCE = 50.0
 INI = """
 [pytest]
 testpaths = tests/e2e
-addopts = --strict-markers --import-mode=importlib -p no:cacheprovider -p no:benchmark
+addopts = --strict-markers --import-mode=importlib -p no:cacheprovider -p no:benchmark -p no:hypothesispytest
 filterwarnings = error
 """
 
@@ -76,7 +76,7 @@ class Project:
         """Run pytest in this process: quick, but without workers and signals."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Module already imported")
-            done = self.pytester.runpytest_inprocess(*args, plugins=[fixtures.plugin])
+            done = self.pytester.runpytest_inprocess(*args, plugins=[fixtures.plugin], no_reraise_ctrlc=True)
         return Ended(int(done.ret), "\n".join([*done.outlines, *done.errlines]))
 
     def spawn(self, *args: str) -> subprocess.Popen[str]:
@@ -84,7 +84,7 @@ class Project:
         return subprocess.Popen(
             [sys.executable, "-m", "pytest", "-p", "fixtures.plugin", *args],
             cwd=self.path,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
