@@ -39,7 +39,7 @@ def volume(name: str, storage: str = "1Gi"):
 def test_volume_claim_templates_follow_the_policy(
     make_template, make_pool, make_claim, sandboxes, claim_barrier, wait, policy, brought, expected
 ):
-    """A claim's volume claim templates MUST be merged as the policy says or end in VolumeClaimTemplatesError."""
+    """A claim's volume claim templates MUST be merged by the policy or end in VolumeClaimTemplatesError."""
     template = make_template(
         volumeClaimTemplatesPolicy=policy, volumeClaimTemplates=[volume("data"), volume("logs")]
     )
