@@ -1,0 +1,354 @@
+"""The invariants: a clean stream has no violation, a bad one has exactly the one it commits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fixtures.journal.history import EntryType, History
+from fixtures.kube.kinds import CLAIM, POD, SANDBOX, WARM_POOL, Kind
+from fixtures.system.agent_sandbox.invariants import Violation, violations
+from fixtures.system.agent_sandbox.views import POOL_HASH
+from tests.unit.journal.objects import build, owned_by
+
+
+class Stream:
+    """A history written down by hand; each line gets the next resourceVersion unless it names one."""
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.version = 0
+
+    def record(
+        self, type_: EntryType, kind: Kind, name: str, *, at: int | None = None, **fields: Any
+    ) -> None:
+        self.version = self.version + 1 if at is None else at
+        self.history.record(float(len(self.history)), kind, type_, build(kind, name, self.version, **fields))
+
+    def claim(self, name: str, sandbox: str = "", **more: Any) -> None:
+        """A claim, bound or not."""
+        status = {"sandbox": {"name": sandbox}} if sandbox else {}
+        self.record(EntryType.MODIFIED, CLAIM, name, status=status, **more)
+
+    def member(self, name: str, **more: Any) -> None:
+        """A sandbox that its pool owns."""
+        owners = owned_by(WARM_POOL, "uid-pool")
+        self.record(
+            EntryType.MODIFIED, SANDBOX, name, ownerReferences=owners, labels={POOL_HASH: "1"}, **more
+        )
+
+    def adopted(self, name: str, claim: str, *, labelled: bool = False, **more: Any) -> None:
+        """A sandbox that a claim owns."""
+        labels = {POOL_HASH: "1"} if labelled else {}
+        owners = owned_by(CLAIM, f"uid-{claim}")
+        self.record(EntryType.MODIFIED, SANDBOX, name, ownerReferences=owners, labels=labels, **more)
+
+    def pod(self, sandbox: str, uid: str, *, labelled: bool = False, **more: Any) -> None:
+        """A Pod of a sandbox."""
+        labels = {POOL_HASH: "1"} if labelled else {}
+        owners = owned_by(SANDBOX, f"uid-{sandbox}")
+        self.record(EntryType.MODIFIED, POD, sandbox, uid=uid, ownerReferences=owners, labels=labels, **more)
+
+    def gone(self, kind: Kind, name: str, **more: Any) -> None:
+        """The object's deletion."""
+        self.record(EntryType.DELETED, kind, name, **more)
+
+    def violations(self, *excused: str) -> list[Violation]:
+        return violations(self.history.by_resource_version(), frozenset(excused))
+
+    def broken(self, *excused: str) -> list[tuple[str, int]]:
+        """(invariant, resourceVersion) of each violation."""
+        return [(v.invariant, v.resource_version) for v in self.violations(*excused)]
+
+
+DELETING = {"deletionTimestamp": "2030-01-01T00:00:00Z"}
+
+
+def test_a_whole_life_without_violation() -> None:
+    """Fill, adopt, bind, release and refill MUST break nothing."""
+    stream = Stream()
+    for name in ("one", "two"):
+        stream.member(name)
+        stream.pod(name, f"pod-{name}", labelled=True)
+    stream.claim("first")
+    stream.adopted("one", "first")
+    stream.pod("one", "pod-one")
+    stream.claim("first", "one")
+    stream.claim("second", "two")
+    stream.adopted("two", "second")
+    stream.pod("two", "pod-two")
+    stream.gone(CLAIM, "first")
+    stream.adopted("one", "first", **DELETING)
+    stream.gone(POD, "one", uid="pod-one")
+    stream.gone(SANDBOX, "one")
+    stream.member("three")
+
+    assert stream.violations() == []
+
+
+class TestOneSandboxOneClaim:
+    """AS-I1."""
+
+    def test_two_claims_name_one_sandbox(self) -> None:
+        """Two claims that exist MUST NOT both name a sandbox; the text names all three."""
+        stream = Stream()
+        stream.claim("b", "box")
+        stream.claim("a", "box")
+
+        assert [str(v) for v in stream.violations()] == [
+            "AS-I1 at resourceVersion 2: claims a and b are both bound to sandbox box"
+        ]
+
+    def test_it_is_reported_once(self) -> None:
+        """The same two claims MUST NOT be reported with each of their events."""
+        stream = Stream()
+        stream.claim("a", "box")
+        for _ in range(3):
+            stream.claim("b", "box")
+            stream.claim("a", "box")
+
+        assert stream.broken() == [("AS-I1", 2)]
+
+    def test_three_claims_are_three_pairs(self) -> None:
+        """Another pair of claims MUST be another violation."""
+        stream = Stream()
+        for name in "abc":
+            stream.claim(name, "box")
+
+        assert stream.broken() == [("AS-I1", 2), ("AS-I1", 3), ("AS-I1", 3)]
+
+    def test_one_after_the_other_by_name(self) -> None:
+        """A claim may name a sandbox whose name an earlier claim, now gone or unbound, had named."""
+        stream = Stream()
+        stream.claim("a", "box")
+        stream.gone(CLAIM, "a")
+        stream.claim("b", "box")
+        stream.claim("b")
+        stream.claim("c", "box")
+
+        assert stream.violations() == []
+
+    def test_a_sandbox_moves_to_another_claim(self) -> None:
+        """A sandbox MUST serve one claim for life, also when the first one is gone."""
+        stream = Stream()
+        stream.adopted("box", "a")
+        stream.gone(CLAIM, "a")
+        stream.adopted("box", "b")
+        stream.adopted("box", "b")
+
+        assert [str(v) for v in stream.violations()] == [
+            "AS-I1 at resourceVersion 3: sandbox box served claim uid-a and then claim uid-b"
+        ]
+
+    def test_a_detour_over_the_pool_does_not_make_it_new(self) -> None:
+        """A sandbox that went back to its pool and on to another claim MUST be reported."""
+        stream = Stream()
+        stream.adopted("box", "a")
+        stream.member("box")
+        stream.adopted("box", "b")
+
+        assert stream.broken() == [("AS-I1", 3)]
+
+    def test_a_new_sandbox_of_the_same_name(self) -> None:
+        """A name that is used again is another sandbox."""
+        stream = Stream()
+        stream.adopted("box", "a", uid="first")
+        stream.gone(SANDBOX, "box", uid="first")
+        stream.adopted("box", "b", uid="second")
+
+        assert stream.violations() == []
+
+
+class TestOneClaimOneSandbox:
+    """AS-I2."""
+
+    def test_a_claim_owns_two(self) -> None:
+        """A claim MUST NOT own two sandboxes; reported once."""
+        stream = Stream()
+        stream.adopted("one", "a")
+        stream.adopted("two", "a")
+        stream.adopted("one", "a")
+
+        assert [str(v) for v in stream.violations()] == [
+            "AS-I2 at resourceVersion 2: claim uid-a owns sandboxes one and two"
+        ]
+
+    def test_a_new_one_while_the_old_one_goes(self) -> None:
+        """A claim may get a new sandbox while its old one is being deleted, or after."""
+        stream = Stream()
+        stream.adopted("one", "a")
+        stream.adopted("one", "a", **DELETING)
+        stream.adopted("two", "a")
+        stream.adopted("two", "a", **DELETING)
+        stream.gone(SANDBOX, "two")
+        stream.adopted("three", "a")
+
+        assert stream.violations() == []
+
+    def test_two_claims_two_sandboxes(self) -> None:
+        """One each is as it should be, and members of a pool do not count."""
+        stream = Stream()
+        stream.member("spare-1")
+        stream.member("spare-2")
+        stream.adopted("one", "a")
+        stream.adopted("two", "b")
+
+        assert stream.violations() == []
+
+
+class TestPoolLabel:
+    """AS-I5."""
+
+    def test_an_adopted_sandbox_keeps_the_label(self) -> None:
+        """The label MUST leave the sandbox in the very write that adopts it; reported once."""
+        stream = Stream()
+        stream.member("box")
+        stream.adopted("box", "a", labelled=True)
+        stream.adopted("box", "a", labelled=True)
+        stream.adopted("box", "a")
+
+        assert [str(v) for v in stream.violations()] == [
+            f"AS-I5 at resourceVersion 2: adopted sandbox box keeps label {POOL_HASH}"
+        ]
+        assert not stream.violations()[0].settling
+
+    def test_a_pod_that_loses_it_later(self) -> None:
+        """The Pod's label may go a moment after the adoption."""
+        stream = Stream()
+        stream.member("box")
+        stream.pod("box", "pod", labelled=True)
+        stream.adopted("box", "a")
+        assert [(v.invariant, v.settling) for v in stream.violations()] == [("AS-I5", True)]
+
+        stream.pod("box", "pod")
+        assert stream.violations() == []
+
+    def test_a_pod_that_never_loses_it(self) -> None:
+        """A label that stays on the Pod MUST be a violation that may still be repaired."""
+        stream = Stream()
+        stream.adopted("box", "a")
+        stream.pod("box", "pod", labelled=True)
+        stream.adopted("box", "a")
+
+        assert stream.violations() == [
+            Violation("AS-I5", f"Pod box of adopted sandbox box keeps label {POOL_HASH}", 2, settling=True)
+        ]
+
+    def test_a_pod_on_its_way_out(self) -> None:
+        """The label of a Pod that is being deleted, or is gone, does not matter."""
+        stream = Stream()
+        stream.adopted("box", "a")
+        stream.pod("box", "pod", labelled=True, **DELETING)
+        assert stream.violations() == []
+
+        stream.gone(POD, "box", uid="pod")
+        assert stream.violations() == []
+
+
+class TestSamePod:
+    """AS-I9."""
+
+    def test_a_replaced_pod(self) -> None:
+        """An adopted sandbox MUST keep its Pod; a second one is reported once."""
+        stream = Stream()
+        stream.member("box")
+        stream.pod("box", "pod-1")
+        stream.adopted("box", "a")
+        stream.gone(POD, "box", uid="pod-1")
+        stream.pod("box", "pod-2")
+        stream.pod("box", "pod-2")
+
+        assert [str(v) for v in stream.violations()] == [
+            "AS-I9 at resourceVersion 5: adopted sandbox box lost Pod pod-1 and got pod-2"
+        ]
+
+    def test_a_pod_that_the_test_took_away(self) -> None:
+        """The loss of an excused Pod is not the controller's doing; that of the next one is."""
+        stream = Stream()
+        stream.adopted("box", "a")
+        stream.pod("box", "pod-1")
+        stream.gone(POD, "box", uid="pod-1")
+        stream.pod("box", "pod-2")
+
+        assert stream.broken("pod-1") == []
+        assert stream.broken("pod-2") == stream.broken() == [("AS-I9", 4)]
+
+    def test_a_pod_replaced_before_the_adoption(self) -> None:
+        """What happens to a pool member's Pod before the adoption does not matter."""
+        stream = Stream()
+        stream.member("box")
+        stream.pod("box", "pod-1")
+        stream.gone(POD, "box", uid="pod-1")
+        stream.pod("box", "pod-2")
+        stream.adopted("box", "a")
+        stream.pod("box", "pod-2")
+
+        assert stream.violations() == []
+
+    def test_a_pod_that_was_leaving_at_the_adoption(self) -> None:
+        """A Pod that was already being deleted is not the one that the claim got."""
+        stream = Stream()
+        stream.member("box")
+        stream.pod("box", "pod-1", **DELETING)
+        stream.adopted("box", "a")
+        stream.pod("box", "pod-1", status={"phase": "Failed"}, **DELETING)
+        stream.gone(POD, "box", uid="pod-1")
+        stream.pod("box", "pod-2")
+        stream.pod("box", "pod-2", status={"phase": "Running"})
+
+        assert stream.violations() == []
+
+    def test_a_claim_that_gets_another_sandbox(self) -> None:
+        """A claim may be bound to a new sandbox with a Pod of its own."""
+        stream = Stream()
+        stream.adopted("one", "a")
+        stream.pod("one", "pod-1")
+        stream.claim("a", "one")
+        stream.gone(SANDBOX, "one")
+        stream.gone(POD, "one", uid="pod-1")
+        stream.claim("a")
+        stream.adopted("two", "a")
+        stream.pod("two", "pod-2")
+        stream.claim("a", "two")
+
+        assert stream.violations() == []
+
+    def test_pods_of_others_do_not_matter(self) -> None:
+        """Pods that no sandbox owns, and those of pool members, may come and go."""
+        stream = Stream()
+        stream.record(EntryType.ADDED, POD, "stray")
+        stream.member("box")
+        stream.pod("box", "pod-1")
+        stream.gone(POD, "box", uid="pod-1")
+        stream.pod("box", "pod-2")
+
+        assert stream.violations() == []
+
+
+class TestOrderOfKinds:
+    """Watches of different kinds race; the order of the server decides."""
+
+    def test_a_late_watch_does_not_make_a_violation(self) -> None:
+        """A clean sequence MUST stay clean when the watch of sandboxes lags behind the others."""
+        stream = Stream()
+        stream.pod("box", "pod-1", at=2)
+        stream.gone(POD, "box", uid="pod-1", at=3)
+        stream.pod("box", "pod-2", at=4)
+        stream.claim("a", "box", at=6)
+        stream.gone(CLAIM, "a", at=7)
+        stream.member("box", at=1)
+        stream.adopted("box", "a", at=5)
+
+        assert stream.violations() == []
+        assert stream.history[0].kind == POD
+
+    def test_a_late_watch_does_not_hide_one(self) -> None:
+        """A violation MUST be found although the adoption arrives after the second Pod."""
+        stream = Stream()
+        stream.pod("box", "pod-1", at=2)
+        stream.gone(POD, "box", uid="pod-1", at=4)
+        stream.pod("box", "pod-2", at=5)
+        stream.member("box", at=1)
+        stream.adopted("box", "a", at=3)
+
+        assert stream.broken() == [("AS-I9", 5)]
+        assert violations(stream.history) == []
