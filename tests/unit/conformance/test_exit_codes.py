@@ -346,7 +346,7 @@ def test_the_header_says_what_is_unusual(project: Project) -> None:
     text = project.run("--limit", "claim_bind_warm=20", "--feature", "SandboxClaimPendingIPGrace").text
 
     assert "limits: claim_bind_warm=20 s (flag, default 10 s)" in text
-    assert "features: SandboxClaim (inferred), SandboxClaimPendingIPGrace (manual)" in text
+    assert "features: 1 inferred, declared: SandboxClaimPendingIPGrace" in text
     assert "cluster kwok, controller v0.5.6" in text
 
 
