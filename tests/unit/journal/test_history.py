@@ -220,7 +220,7 @@ def recorded(stream: list[tuple[EntryType, int, int]]) -> History:
 
 
 @given(worlds(), st.data())
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, database=None, max_examples=30)
 def test_resent_events_change_nothing(world: list[tuple[EntryType, int, int]], data: st.DataObject) -> None:
     """However often a server sends events again, the history MUST be that of the clean stream."""
     noisy: list[tuple[EntryType, int, int]] = []
@@ -237,7 +237,7 @@ def test_resent_events_change_nothing(world: list[tuple[EntryType, int, int]], d
 
 
 @given(worlds(), st.data())
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, database=None, max_examples=30)
 def test_a_list_makes_up_for_any_loss(world: list[tuple[EntryType, int, int]], data: st.DataObject) -> None:
     """Whatever events are lost, a list at the end MUST leave the live objects as they are."""
     kept = data.draw(
@@ -252,7 +252,7 @@ def test_a_list_makes_up_for_any_loss(world: list[tuple[EntryType, int, int]], d
 
 
 @given(worlds(), worlds(), st.data())
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, database=None, max_examples=30)
 def test_any_interleaving_of_two_watches_gives_one_order(
     pods: list[tuple[EntryType, int, int]], claims: list[tuple[EntryType, int, int]], data: st.DataObject
 ) -> None:
