@@ -1,0 +1,206 @@
+"""Processes that any process of the run may end, and none that it must not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fixtures.processes import (
+    ProcessRecord,
+    clean_environment,
+    free_port,
+    processes_mentioning,
+    start_detached,
+)
+from tests.unit.cluster.conftest import SOON, eventually
+
+Start = Callable[..., ProcessRecord]
+
+STUBBORN = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: None)
+pathlib.Path(sys.argv[1]).touch()
+while True:
+    time.sleep(600)
+"""
+
+
+def test_a_running_process_is_known_by_its_record(start: Start) -> None:
+    """A record MUST stand for the process as long as it runs, and not longer."""
+    record = start()
+
+    assert record.alive
+    assert record.process() is not None
+    record.end(5)
+    assert not record.alive
+    assert record.wait(0)
+
+
+def test_a_reused_id_is_not_the_process(start: Start) -> None:
+    """A process of the same id that started at another time MUST NOT be taken for it, nor be ended."""
+    running = start()
+    earlier = replace(running, started=running.started - 60)
+
+    assert not earlier.alive
+    earlier.end(1)
+    earlier.send(signal.SIGKILL)
+
+    assert earlier.wait(0)
+    assert running.alive
+
+
+def test_a_zombie_has_ended() -> None:
+    """A process that has ended but was not waited for by its parent MUST count as ended."""
+    child = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE)
+    record = ProcessRecord.of(child.pid)
+    assert record.alive
+
+    assert child.stdin is not None
+    child.stdin.close()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+
+    assert not record.alive
+    record.end(1)
+    child.wait()
+
+
+def test_a_record_survives_a_file(tmp_path: Path, start: Start) -> None:
+    """What is saved MUST be read back equal, replacing the old file; without a file there is no record."""
+    path = tmp_path / "process.json"
+    assert ProcessRecord.load(path) is None
+    first, second = start("import time; time.sleep(600)", "ä b"), start()
+
+    first.save(path)
+    assert ProcessRecord.load(path) == first
+    second.save(path)
+    assert ProcessRecord.load(path) == second
+    assert [p.name for p in tmp_path.glob("process.*json*")] == ["process.json"]
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+def test_ending_gently(tmp_path: Path, start: Start) -> None:
+    """SIGTERM MUST come first."""
+    code = (
+        "import pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(pathlib.Path(sys.argv[2]).touch()))\n"
+        "pathlib.Path(sys.argv[1]).touch()\n"
+        "time.sleep(600)"
+    )
+    record = start(code, str(tmp_path / "up"), str(tmp_path / "asked"))
+    eventually((tmp_path / "up").exists)
+
+    record.end(SOON)
+
+    assert (tmp_path / "asked").exists()
+    assert not record.alive
+
+
+def test_ending_a_stubborn_one(tmp_path: Path, start: Start) -> None:
+    """After the grace period SIGKILL MUST follow, also for a stopped process."""
+    record = start(STUBBORN, str(tmp_path / "up"))
+    eventually((tmp_path / "up").exists)
+    record.send(signal.SIGSTOP)
+
+    began = time.monotonic()
+    record.end(0.2)
+
+    assert time.monotonic() - began >= 0.2
+    assert not record.alive
+
+
+def test_what_has_ended_can_be_ended_again(start: Start) -> None:
+    """Ending, signalling and waiting MUST NOT fail for a process that is gone."""
+    record = start()
+    record.end(0)
+
+    record.end(1)
+    record.send(signal.SIGTERM)
+    assert record.wait(0)
+
+
+def test_a_zombie_of_another_parent_is_not_waited_for(tmp_path: Path, start: Start) -> None:
+    """A process that its parent never waits for (no init in a container) MUST NOT hold up who ends it."""
+    code = (
+        "import pathlib, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-S', '-c', 'import time; time.sleep(600)'])\n"
+        "pathlib.Path(sys.argv[1]).write_text(f'{child.pid}.')\n"
+        "time.sleep(600)"
+    )
+    parent = start(code, str(tmp_path / "pid"))
+    eventually(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("."))
+    record = ProcessRecord.of(int((tmp_path / "pid").read_text().rstrip(".")))
+
+    began = time.monotonic()
+    record.end(0)
+
+    assert not record.alive
+    assert time.monotonic() - began < 5
+    assert parent.alive
+
+
+def test_waiting_has_a_limit(start: Start) -> None:
+    """`wait` MUST say whether the process has ended in time."""
+    record = start()
+
+    assert record.wait(0.05) is False
+    assert record.alive
+
+
+def test_output_goes_to_the_log(tmp_path: Path) -> None:
+    """Both streams MUST be appended to the log, whose folder is made, and input be empty."""
+    log = tmp_path / "new" / "folder" / "log"
+    code = "import os, sys; print('out', os.getpid() == os.getsid(0)); print('err', file=sys.stderr); input()"
+    for _ in range(2):
+        record = start_detached([sys.executable, "-S", "-u", "-c", code], log, environment=dict(os.environ))
+        assert record.wait(SOON)
+
+    lines = log.read_text().splitlines()
+    assert lines.count("out True") == 2
+    assert lines.count("err") == 2
+    assert "EOFError: EOF when reading a line" in lines
+
+
+def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    """A missing program MUST be an OSError."""
+    with pytest.raises(FileNotFoundError):
+        start_detached([str(tmp_path / "none")], tmp_path / "log", environment={})
+
+
+def test_nothing_ambient_reaches_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proxies, KUBECONFIG and POD_* MUST be taken out in any case; the rest stays, additions win."""
+    for name in ("KUBECONFIG", "HTTPS_PROXY", "http_proxy", "no_proxy", "All_Proxy", "POD_NAME", "pod_ip"):
+        monkeypatch.setenv(name, "ambient")
+    monkeypatch.setenv("PODIUM", "stays")
+    monkeypatch.setenv("CHANGED", "before")
+
+    found = clean_environment({"CHANGED": "after", "KUBECONFIG": "given"})
+
+    assert [v for v in found.values() if v == "ambient"] == []
+    assert found["PODIUM"] == "stays"
+    assert found["CHANGED"] == "after"
+    assert found["KUBECONFIG"] == "given"
+    assert os.environ["KUBECONFIG"] == "ambient"
+
+
+def test_processes_are_found_by_what_they_mention(tmp_path: Path, start: Start) -> None:
+    """Every process whose command line contains the text MUST be found, and no other, nor this one."""
+    inside = start("import time; time.sleep(600)", f"--data={tmp_path}/a/data")
+    start("import time; time.sleep(600)", f"--data={tmp_path}/ab/data")
+
+    assert processes_mentioning(f"{tmp_path}/a/") == [
+        ProcessRecord(inside.pid, inside.started, inside.command)
+    ]
+    assert os.getpid() not in [record.pid for record in processes_mentioning(sys.executable)]
+
+
+def test_free_ports() -> None:
+    """A free port MUST be one that can be bound at once."""
+    assert 1024 <= free_port() < 65536
