@@ -75,6 +75,6 @@ def test_new_sandboxes_have_secure_defaults(
 
     for sandbox in (pooled, cold):
         found = sandbox.pod_spec
-        assert found.get("automountServiceAccountToken") is token, sandbox
-        assert found.get("dnsPolicy") == dns_policy, sandbox
-        assert found.get("dnsConfig") == dns_config, sandbox
+        assert found.get("automountServiceAccountToken") is token, sandbox.name
+        assert found.get("dnsPolicy") == dns_policy, sandbox.name
+        assert found.get("dnsConfig") == dns_config, sandbox.name

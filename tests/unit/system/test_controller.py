@@ -181,7 +181,6 @@ class TestStarting:
             "--zap-encoder=json",
         )
         assert command[-1] == "--extra=1"
-        assert process.metrics_url.startswith("http://127.0.0.1:")
 
     def test_any_process_of_the_run_can_act_on_it(self, process: ControllerProcess) -> None:
         """A second object of the same folder (a worker's) MUST see and end the same process."""
@@ -280,17 +279,6 @@ class TestStarting:
             process.start()
 
         assert running(process) == []
-
-    def test_nothing_is_known_before_the_first_start(self, process: ControllerProcess) -> None:
-        """Ending what never ran is no error; asking where it listens is."""
-        process.kill()
-        process.stop()
-        process.pause()
-        process.resume()
-
-        assert process.log_since(0) == ""
-        with pytest.raises(StartError, match="has never been started"):
-            _ = process.metrics_url
 
 
 class TestEnding:
