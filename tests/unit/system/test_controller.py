@@ -182,6 +182,16 @@ class TestStarting:
         )
         assert command[-1] == "--extra=1"
 
+    def test_what_never_ran_can_be_ended(self, process: ControllerProcess) -> None:
+        """Ending what never ran MUST be no error."""
+        process.kill()
+        process.stop()
+        process.pause()
+        process.resume()
+
+        assert not process.running
+        assert process.log_since(0) == ""
+
     def test_any_process_of_the_run_can_act_on_it(self, process: ControllerProcess) -> None:
         """A second object of the same folder (a worker's) MUST see and end the same process."""
         process.start()
