@@ -169,15 +169,17 @@ class TestReusing:
         ClusterTestbed.start(settings(reuse_cluster="dev", run_id="fourth", **INSTALLED)).stop(failed=False)
 
     def test_a_start_that_fails_gives_the_cluster_back(
-        self, stub: StubProvider, settings: Make, monkeypatch: pytest.MonkeyPatch, own_folders: Path
+        self, stub: StubProvider, settings: Make, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """After a failed start the reservation MUST be free."""
         monkeypatch.setattr(AgentSandbox, "install", raising(StartError("no")))
 
-        with pytest.raises(StartError):
+        with pytest.raises(StartError) as caught:
             ClusterTestbed.start(settings(reuse_cluster="dev", **INSTALLED))
 
-        FileLock(own_folders / "dev.lock").acquire(timeout=0).lock.release()
+        FileLock(ClusterState.named("dev").lock_file).acquire(timeout=0).lock.release()
+        # A lock that is merely forgotten lives as long as the traceback: to the end of the run.
+        assert caught.value.__traceback__ is not None
 
     def test_only_embedded_clusters(self, stub: StubProvider, settings: Make) -> None:
         """Other clusters are named by kubeconfig: the combination MUST be refused."""
