@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.processes import ProcessRecord, start_detached
+from fixtures.processes import MARK, ProcessRecord, start_detached
 from fixtures.testbed import Settings
 
 #: Seconds for what happens at once, also on a busy machine.
@@ -31,12 +31,20 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., ProcessRecord]]:
-    """Starts Python programs that are killed after the test; `start(code, *arguments)`."""
+    """Starts Python programs that are killed after the test; `marked` as those of a cluster's folder."""
     started: list[ProcessRecord] = []
 
-    def run(code: str = "import time; time.sleep(600)", *arguments: str) -> ProcessRecord:
+    def run(
+        code: str = "import time; time.sleep(600)", *arguments: str, marked: Path | None = None
+    ) -> ProcessRecord:
         command = [sys.executable, "-S", "-c", code, *arguments]
-        started.append(start_detached(command, tmp_path / "process.log", environment=dict(os.environ)))
+        started.append(
+            start_detached(
+                command,
+                tmp_path / "process.log",
+                environment=os.environ | ({MARK: str(marked)} if marked else {}),
+            )
+        )
         return started[-1]
 
     yield run

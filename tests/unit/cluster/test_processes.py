@@ -17,7 +17,7 @@ from fixtures.processes import (
     ProcessRecord,
     clean_environment,
     free_port,
-    processes_mentioning,
+    marked_processes,
     start_detached,
 )
 from tests.unit.cluster.conftest import SOON, eventually
@@ -190,15 +190,15 @@ def test_nothing_ambient_reaches_children(monkeypatch: pytest.MonkeyPatch) -> No
     assert os.environ["KUBECONFIG"] == "ambient"
 
 
-def test_processes_are_found_by_what_they_mention(tmp_path: Path, start: Start) -> None:
-    """Every process whose command line contains the text MUST be found, and no other, nor this one."""
-    inside = start("import time; time.sleep(600)", f"--data={tmp_path}/a/data")
-    start("import time; time.sleep(600)", f"--data={tmp_path}/ab/data")
+def test_processes_are_found_by_their_mark(tmp_path: Path, start: Start) -> None:
+    """Every process that carries the mark MUST be found, and no other: not one that mentions the folder."""
+    inside = start(marked=tmp_path / "a")
+    start(marked=tmp_path / "ab")
+    start("import time; time.sleep(600)", f"--follow={tmp_path}/a/log")
 
-    assert processes_mentioning(f"{tmp_path}/a/") == [
+    assert marked_processes(str(tmp_path / "a")) == [
         ProcessRecord(inside.pid, inside.started, inside.command)
     ]
-    assert os.getpid() not in [record.pid for record in processes_mentioning(sys.executable)]
 
 
 def test_free_ports() -> None:

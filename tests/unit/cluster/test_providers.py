@@ -177,7 +177,7 @@ class TestExisting:
         assert path.is_file()
 
 
-#: A kwokctl: starts a component that mentions the cluster's folder, and then does as `behaviour` says.
+#: A kwokctl: starts a component, and then does as `behaviour` says.
 KWOKCTL = f"""#!{sys.executable} -SE
 import os, pathlib, shutil, subprocess, sys, time
 here = pathlib.Path(__file__).parent
@@ -377,7 +377,7 @@ class TestKwok:
             "pathlib.Path(sys.argv[2]).touch(); time.sleep(600)"
         )
         state = ClusterState.named("asc-unit")
-        listener = start(code, f"{state.path}/apiserver", str(tmp_path / "listening"))
+        listener = start(code, "apiserver", str(tmp_path / "listening"), marked=state.path)
         eventually((tmp_path / "listening").exists)
         kwokctl.will("works")
         (kwokctl.folder / "given-kubeconfig").write_text("")
@@ -405,7 +405,7 @@ class TestKwok:
         state.save_cluster(
             embedded_cluster("dev", kubeconfig(state.kubeconfig, api_server, "kwok-dev")).to_dict()
         )
-        neighbour = start("import time; time.sleep(600)", f"{state.path}2/etcd")
+        neighbour = start(marked=ClusterState.named("dev2").path)
 
         assert KwokProvider().find("dev") is None
         assert neighbour.alive
@@ -421,7 +421,7 @@ class TestKwok:
         made = []
         for each in (state, neighbour):
             command = [str(binary), "-S", "-c", "import time; time.sleep(600)", f"{each.path}/pki"]
-            made.append(kwok.start_detached(command, tmp_path / "log", environment=dict(os.environ)))
+            made.append(kwok.start_detached(command, tmp_path / "log", environment=os.environ | each.mark))
         try:
             KwokProvider().kinds_added(embedded_cluster("dev", state.kubeconfig))
 

@@ -67,7 +67,7 @@ def test_a_cluster_belongs_to_its_maker() -> None:
 def test_a_cluster_of_a_dead_run_is_reaped(dead: ProcessRecord, start: Start) -> None:
     """A cluster whose owner is gone and that is old MUST be destroyed with its processes."""
     state = owned("asc-1", dead, age=700)
-    process = start("import time; time.sleep(600)", f"--data-dir={state.path}/etcd")
+    process = start(marked=state.path)
 
     assert reap(600) == ["asc-1"]
 
@@ -143,18 +143,18 @@ def test_one_folder_that_is_odd_does_not_save_the_others(own_folders: Path, dead
     assert reap(600) == ["asc-1", "asc-2"]
 
 
-def test_destroying_ends_what_mentions_the_folder(start: Start) -> None:
-    """Exactly the processes of the cluster MUST end: not those of one whose name begins alike."""
+def test_destroying_ends_the_processes_of_the_cluster(start: Start) -> None:
+    """Exactly the processes of the cluster MUST end: no neighbour's, and none that only reads a log."""
     state, neighbour = ClusterState.named("dev"), ClusterState.named("dev2")
     state.own("r")
     neighbour.own("r")
-    inside = [start("import time; time.sleep(600)", f"{state.path}/{name}") for name in ("etcd", "apiserver")]
-    outside = start("import time; time.sleep(600)", f"{neighbour.path}/etcd")
+    inside = [start(marked=state.path), start(marked=state.path)]
+    outside = [start(marked=neighbour.path), start("import time; time.sleep(600)", f"{state.path}/etcd.log")]
 
     state.destroy()
 
     assert [record.alive for record in inside] == [False, False]
-    assert outside.alive
+    assert [record.alive for record in outside] == [True, True]
     assert not state.path.exists()
     assert neighbour.path.is_dir()
 
@@ -204,9 +204,8 @@ class TestCommand:
         owned("kept", dead, kept=True)
         state = owned("used", start())
         owned("used2", start())
-        for name in ("etcd", "kwok"):
-            start("import time; time.sleep(600)", f"{state.path}2/{name}")
-        start("import time; time.sleep(600)", f"{state.path}/etcd")
+        for cluster in (state.path, ClusterState.named("used2").path, ClusterState.named("used2").path):
+            start(marked=cluster)
 
         assert main(["list"]) == 0
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from fixtures.errors import StartError
-from fixtures.processes import processes_mentioning
+from fixtures.processes import marked_processes
 from fixtures.system.agent_sandbox import controller
 from fixtures.system.agent_sandbox.controller import ControllerProcess, known_flags
 
@@ -138,7 +138,7 @@ def process(tmp_path: Path) -> Iterator[ControllerProcess]:
     )
     made.folder.mkdir()
     yield made
-    for record in processes_mentioning(f"--kubeconfig={tmp_path}/"):
+    for record in marked_processes(str(made.folder.parent)):
         record.end(0)
 
 
@@ -150,7 +150,7 @@ def asks(process: ControllerProcess) -> Callable[[str], None]:
 
 def running(process: ControllerProcess) -> list[int]:
     """Process ids of this test's controllers."""
-    return [record.pid for record in processes_mentioning(f"--kubeconfig={process.kubeconfig}")]
+    return [record.pid for record in marked_processes(str(process.folder.parent))]
 
 
 def pid(process: ControllerProcess) -> int:
