@@ -392,6 +392,23 @@ class TestGone:
         with pytest.raises(WaitTimeout):
             wait.gone(ref())
 
+    def test_a_name_that_lives_again_is_not_gone(self, wait: Wait, journal: FedJournal) -> None:
+        """By name alone, the deletion of a predecessor MUST NOT count while the name is in use."""
+        journal.feed(ADDED, pod(1, uid="older"))
+        journal.feed(DELETED, pod(2, uid="older"))
+        journal.feed(ADDED, pod(3))
+        by_name = Ref(POD, ref().name, Snapshot)
+
+        with pytest.raises(WaitTimeout, match="still there"):
+            wait.gone(by_name)
+        journal.feed(DELETED, pod(4))
+        assert wait.gone(by_name).resource_version == 4
+
+    def test_what_was_never_there_is_said_so(self, wait: Wait) -> None:
+        """An object that never existed MUST NOT be called still there."""
+        with pytest.raises(WaitTimeout, match="it was never seen"):
+            wait.gone(ref())
+
     def test_what_blocks_is_named(self, wait: Wait, journal: FedJournal) -> None:
         """The finalizers that hold the object MUST be in the text."""
         journal.feed(ADDED, pod(1, finalizers=["example.test/hold", "other"]))

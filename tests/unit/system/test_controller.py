@@ -353,6 +353,17 @@ class TestEnding:
 
         assert not process.running
 
+    def test_a_paused_one_can_be_stopped(self, process: ControllerProcess) -> None:
+        """A paused controller MUST end by SIGTERM, without waiting for its grace period."""
+        process.start()
+        process.pause()
+
+        began = time.monotonic()
+        process.stop()
+
+        assert not process.running
+        assert time.monotonic() - began < controller.STOP_GRACE / 2
+
     def test_the_log_from_a_position_on(self, process: ControllerProcess) -> None:
         """`log_since` MUST give what was written after `log_size`, over restarts, whatever the bytes."""
         process.start()
