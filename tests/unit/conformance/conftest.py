@@ -92,6 +92,20 @@ class Project:
             start_new_session=True,
         )
 
+    def spawn_below(self, *environment: str) -> subprocess.Popen[str]:
+        """Start pytest as the child of another process; `environment` as NAME=VALUE."""
+        code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+        run = ["env", *environment, sys.executable, "-m", "pytest", "-p", "fixtures.plugin"]
+        return subprocess.Popen(
+            [sys.executable, "-c", code, *run],
+            cwd=self.path,
+            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
     def run_child(self, *args: str) -> Ended:
         """Run pytest in a child process to its end."""
         return self.wait(self.spawn(*args))

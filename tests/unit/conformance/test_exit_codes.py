@@ -213,6 +213,12 @@ def test_stopping_at_the_first_failure(project: Project) -> None:
     assert project.outcomes() == {"AS-C01": "UNKNOWN", "AS-C02": "FAILED"}
 
 
+def by_level(ids: list[str]) -> dict[str, list[str]]:
+    """The ids of this suite's core and extended requirement, by level."""
+    levels = {"core": [i for i in ids if i.endswith("1")], "extended": [i for i in ids if i.endswith("2")]}
+    return {level: found for level, found in levels.items() if found}
+
+
 @pytest.mark.parametrize(
     ("args", "ran"),
     [
@@ -243,6 +249,10 @@ def test_focused_runs_pass_but_claim_nothing(project: Project, args: list[str], 
     assert project.report()["focused"] is True
     assert project.report()["conformant"] is False
     assert "no claim about conformance" in ended.text
+    # What was not selected is not in the table, let alone as unknown.
+    assert [line.split()[:4] for line in ended.text.splitlines() if line.startswith("CLAIMS")] == [
+        ["CLAIMS", level, "focused", str(len(ids))] for level, ids in by_level(ran).items()
+    ]
 
 
 def test_a_profile_is_a_full_run_of_itself(project: Project) -> None:

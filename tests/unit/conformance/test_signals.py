@@ -69,3 +69,16 @@ def test_sigterm_to_the_main_process_with_workers(project: Project) -> None:
 def test_ctrl_c_with_workers(project: Project) -> None:
     """A terminal sends SIGINT to all processes at once; they MUST end in order all the same."""
     interrupted(project, ["-n2"], number=signal.SIGINT, group=True)
+
+
+def test_a_run_ends_with_its_tox(project: Project) -> None:
+    """A run MUST take its testbed down when the tox that started it is killed, and nobody else is left."""
+    project.write(SLEEPS)
+    tox = project.spawn_below("TOX_ENV_NAME=e2e")
+    project.wait_for_log("sleeps")
+    os.kill(tox.pid, signal.SIGKILL)
+
+    project.wait_for_log("stop")
+
+    assert "interrupted by SIGTERM" in str(project.report()["incomplete"])
+    project.wait(tox)
