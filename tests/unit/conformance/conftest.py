@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -56,6 +57,11 @@ class Ended:
     text: str
 
 
+def hear_sigint() -> None:
+    """Undo, in a child, that SIGINT is ignored: so it is where the self-tests run in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Project:
     """A small project of its own, with tests in tests/e2e and the stub as its testbed."""
 
@@ -90,6 +96,7 @@ class Project:
             text=True,
             # Its own group, so that a signal to it is one to it alone.
             start_new_session=True,
+            preexec_fn=hear_sigint,
         )
 
     def spawn_below(self, *environment: str) -> subprocess.Popen[str]:

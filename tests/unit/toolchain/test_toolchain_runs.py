@@ -32,6 +32,12 @@ sys.stdout.write(f"{tool.origin} {tool.sha256}")
 """
 
 
+def hear_signals() -> None:
+    """Undo, in a child, what it inherits where the self-tests run in the background or under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start() -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", RUN],
@@ -39,6 +45,7 @@ def start() -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_signals,
     )
 
 
