@@ -57,6 +57,10 @@ class Ended:
     text: str
 
 
+#: How a child process runs a sample suite.
+PYTEST = [sys.executable, "-m", "pytest", "-p", "fixtures.plugin"]
+
+
 def hear_sigint() -> None:
     """Undo, in a child, that SIGINT is ignored: so it is where the self-tests run in the background."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -87,8 +91,16 @@ class Project:
 
     def spawn(self, *args: str) -> subprocess.Popen[str]:
         """Start pytest in a child process."""
+        return self._start([*PYTEST, *args])
+
+    def spawn_below(self, *environment: str) -> subprocess.Popen[str]:
+        """Start pytest as the child of another process; `environment` as NAME=VALUE."""
+        code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+        return self._start([sys.executable, "-c", code, "env", *environment, *PYTEST])
+
+    def _start(self, command: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "fixtures.plugin", *args],
+            command,
             cwd=self.path,
             env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
             stdout=subprocess.PIPE,
@@ -97,20 +109,6 @@ class Project:
             # Its own group, so that a signal to it is one to it alone.
             start_new_session=True,
             preexec_fn=hear_sigint,
-        )
-
-    def spawn_below(self, *environment: str) -> subprocess.Popen[str]:
-        """Start pytest as the child of another process; `environment` as NAME=VALUE."""
-        code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
-        run = ["env", *environment, sys.executable, "-m", "pytest", "-p", "fixtures.plugin"]
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *run],
-            cwd=self.path,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
         )
 
     def run_child(self, *args: str) -> Ended:
@@ -128,11 +126,11 @@ class Project:
             pytest.fail(f"the run hung:\n{text}")
         return Ended(child.returncode, text)
 
-    def wait_for_log(self, text: str) -> list[str]:
-        """Wait until the stub's log has a line that starts with `text`."""
+    def wait_for_log(self, text: str, count: int = 1) -> list[str]:
+        """Wait until the stub's log has `count` lines that start with `text`."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if any(line.startswith(text) for line in self.log(pids=True)):
+            if sum(line.startswith(text) for line in self.log(pids=True)) >= count:
                 return self.log(pids=True)
             time.sleep(0.02)
         return pytest.fail(f"no line {text!r} in {self.log(pids=True)}")

@@ -29,7 +29,8 @@ SLEEPS = '''
 def interrupted(project: Project, mode: list[str], *, number: signal.Signals, group: bool) -> None:
     project.write(SLEEPS)
     child = project.spawn(*mode)
-    project.wait_for_log("sleeps")
+    # Every worker: one that is still in set-up would be torn down without having slept.
+    project.wait_for_log("sleeps", count=2 if mode else 1)
     send = os.killpg if group else os.kill
     send(child.pid, number)
     time.sleep(0.2)
