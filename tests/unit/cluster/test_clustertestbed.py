@@ -14,8 +14,10 @@ from fixtures import clustertestbed
 from fixtures.cluster import Cluster, ClusterState
 from fixtures.clustertestbed import ClusterTestbed
 from fixtures.errors import StartError, UsageError
+from fixtures.kube.connection import Connection
+from fixtures.sabotage import ProxyProcess
 from fixtures.system.agent_sandbox.controller import ControllerProcess
-from fixtures.system.agent_sandbox.system import AgentSandbox, Identity
+from fixtures.system.agent_sandbox.system import RULES, AgentSandbox, Identity
 from fixtures.testbed import Settings
 
 Make = Callable[..., Settings]
@@ -45,7 +47,10 @@ def system(process: ControllerProcess | None = None) -> AgentSandbox:
         features=frozenset({"SandboxClaim"}),
         binary="",
     )
-    return AgentSandbox(identity, process, ("namespace",))
+    proxy = None
+    if isinstance(process, ControllerProcess):
+        proxy = ProxyProcess(Connection(process.kubeconfig, "c"), process.folder, RULES, process.ready_limit)
+    return AgentSandbox(identity, process, ("namespace",), proxy)
 
 
 class StubProvider:
@@ -272,11 +277,11 @@ class TestDescribing:
         }
 
     def test_only_our_own_controller_can_be_restarted(self, settings: Make) -> None:
-        """sut-restart MUST depend on the process, not on the cluster."""
+        """What needs the process to be ours MUST depend on the process, not on the cluster."""
         ours = ClusterTestbed(cluster(), system(cast(Any, object())), settings())
         theirs = ClusterTestbed(cluster(), system(None), settings())
 
-        assert ours.capabilities == {"gc", "sut-restart"}
+        assert ours.capabilities == {"gc", "sut-restart", "api-proxy"}
         assert theirs.capabilities == {"gc"}
         assert theirs.inferred_features == {"SandboxClaim"}
 
