@@ -49,7 +49,7 @@ def test_claim_adopts_a_ready_member_with_its_pod(make_pool, make_claim, sandbox
     assert [s.name for s in sandboxes.owned_by(claim)] == [member.name]
 
 
-@conformance(id="AS-A01", profile="CLAIMS", level="core", killers=["as/adopt-edit"])
+@conformance(id="AS-A01", profile="CLAIMS", level="core", killers=["as/adopt-edit-labels"])
 @pytest.mark.parametrize("created_by", ["python-client", None], ids=["created-by", "no-created-by"])
 def test_adoption_relabels_the_sandbox(make_pool, make_claim, sandboxes, wait, created_by):
     """Adoption MUST take the pool's labels off the sandbox and put the claim's on."""
@@ -68,7 +68,7 @@ def test_adoption_relabels_the_sandbox(make_pool, make_claim, sandboxes, wait, c
     assert labels.get(CREATED_BY) == created_by
 
 
-@conformance(id="AS-A02", profile="CLAIMS", level="core", killers=["as/adopt-edit"])
+@conformance(id="AS-A02", profile="CLAIMS", level="core", killers=["as/adopt-edit-owner"])
 def test_adoption_leaves_one_owner(make_pool, make_claim, sandboxes, wait):
     """An adopted sandbox MUST have exactly one owner reference, to its claim, as controller."""
     pool = make_pool(replicas=1)
@@ -82,7 +82,7 @@ def test_adoption_leaves_one_owner(make_pool, make_claim, sandboxes, wait):
     assert owners == [("SandboxClaim", claim.name, claim.uid, True)]
 
 
-@conformance(id="AS-A03", profile="CLAIMS", level="extended", killers=["as/adopt-edit"])
+@conformance(id="AS-A03", profile="CLAIMS", level="extended", killers=["as/adopt-edit-annotations"])
 def test_adoption_keeps_the_template_reference(make_pool, make_claim, sandboxes, wait):
     """An adopted sandbox MUST keep the annotation that names its template."""
     pool = make_pool(replicas=1)
@@ -97,7 +97,7 @@ def test_adoption_keeps_the_template_reference(make_pool, make_claim, sandboxes,
     assert adopted.annotations.get(POD_NAME, member.name) == member.name
 
 
-@conformance(id="AS-A04", profile="CLAIMS", level="extended", killers=["as/adopt-edit"])
+@conformance(id="AS-A04", profile="CLAIMS", level="extended", killers=["as/adopt-edit-metadata"])
 def test_adopted_pod_template_metadata_is_exact(make_template, make_pool, make_claim, sandboxes, wait):
     """An adopted sandbox's Pod metadata MUST be the template's, the claim's identity and the claim's own."""
     metadata = {"labels": {"tier": "gold"}, "annotations": {"example.com/team": "red"}}
@@ -126,7 +126,7 @@ def test_adopted_pod_template_metadata_is_exact(make_template, make_pool, make_c
     assert adopted.pod_annotations == {"example.com/team": "red", "example.com/trace": "t1"}
 
 
-@conformance(id="AS-A05", profile="CLAIMS", level="extended", killers=["as/adopt-edit"])
+@conformance(id="AS-A05", profile="CLAIMS", level="extended", killers=["as/adopt-edit-eviction"])
 @pytest.mark.parametrize(
     ("in_template", "after"), [(None, None), ("false", "false")], ids=["pool-default", "template-false"]
 )
@@ -158,7 +158,7 @@ def test_adoption_protects_from_eviction(
     profile="CLAIMS",
     level="core",
     needs=["pod-status-control"],
-    killers=["as/pod-kill", "as/adopt-edit"],
+    killers=["as/pod-kill", "as/adopt-edit-spec"],
 )
 def test_adoption_changes_nothing_that_runs(
     make_template, make_pool, make_claim, sandboxes, static_volumes, wait
@@ -184,7 +184,7 @@ def test_adoption_changes_nothing_that_runs(
     assert (after.uid, after.deleting) == (disk.uid, False)
 
 
-@conformance(id="AS-A07", profile="CLAIMS", level="core", killers=["as/adopt-edit", "as/no-refill"])
+@conformance(id="AS-A07", profile="CLAIMS", level="core", killers=["as/no-refill"])
 def test_adopted_sandbox_leaves_its_pool(make_pool, make_claim, sandboxes, wait):
     """An adopted sandbox MUST NOT count in its pool, which refills, and MUST survive the pool's deletion."""
     pool = make_pool(replicas=2)

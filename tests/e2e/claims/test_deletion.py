@@ -14,7 +14,7 @@ from fixtures.system.agent_sandbox.predicates import is_bound, is_ready
     profile="CLAIMS",
     level="core",
     needs=["gc", "pod-status-control"],
-    killers=["as/adopt-edit"],
+    killers=["as/adopt-edit-owner"],
 )
 def test_deleted_claim_takes_everything_with_it(
     make_template, make_pool, make_claim, sandboxes, static_volumes, wait
