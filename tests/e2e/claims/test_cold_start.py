@@ -17,7 +17,7 @@ DEFAULT_DNS = {"nameservers": ["8.8.8.8", "1.1.1.1"]}
 CUSTOM_RULES = {"ingress": [], "egress": []}
 
 
-@conformance(id="AS-C02", profile="CLAIMS", level="core", killers=["as/cold-bad"])
+@conformance(id="AS-C02", profile="CLAIMS", level="core", killers=["as/cold-bad-name"])
 def test_empty_pool_gives_a_sandbox_named_like_the_claim(make_pool, make_claim, sandboxes, wait):
     """A claim for a pool without members MUST at once get a cold sandbox with exactly its own name."""
     pool = make_pool(replicas=0)
@@ -37,7 +37,7 @@ def test_empty_pool_gives_a_sandbox_named_like_the_claim(make_pool, make_claim, 
     assert ready.assigned == ""
 
 
-@conformance(id="AS-C11", profile="CLAIMS", level="extended", killers=["as/cold-bad"])
+@conformance(id="AS-C11", profile="CLAIMS", level="extended", killers=["as/cold-bad-defaults"])
 @pytest.mark.parametrize(
     ("spec", "token", "dns_policy", "dns_config"),
     [

@@ -19,7 +19,7 @@ BACKLOG = 400
     strength="SHOULD",
     features=["SandboxClaimCreatePending"],
     needs=["sut-restart"],
-    killers=["as/lost-status"],
+    killers=["as/hide-cold"],
 )
 def test_cold_start_waits_for_a_lagging_cache(make_pool, make_claim, sandboxes, controller, wait):
     """A claim whose sandbox exists but is not in the cache SHOULD wait for it, not fail or start another."""

@@ -43,7 +43,7 @@ def test_late_template_lets_its_claims_bind(make_template, sandboxes, make_claim
     wait.until(claim, is_ready(), limit="claim_bind_cold")
 
 
-@conformance(id="AS-T03", profile="CLAIMS", level="core", killers=["as/pod-kill", "as/forget-binding"])
+@conformance(id="AS-T03", profile="CLAIMS", level="core", killers=["as/pod-kill-edit", "as/forget-binding"])
 @pytest.mark.parametrize("loss", ["pool", "template", "both"])
 def test_bound_claim_outlives_pool_and_template(make_pool, make_claim, sandboxes, wait, loss):
     """A bound claim MUST stay Ready, with its sandbox and Pod, when pool or template are deleted."""
@@ -61,7 +61,7 @@ def test_bound_claim_outlives_pool_and_template(make_pool, make_claim, sandboxes
     assert wait.current(sandboxes.pod(bound.sandbox_name)).uid == pod.uid
 
 
-@conformance(id="AS-C09", profile="CLAIMS", level="core", killers=["as/pod-kill", "as/forget-binding"])
+@conformance(id="AS-C09", profile="CLAIMS", level="core", killers=["as/pod-kill-edit", "as/forget-binding"])
 @pytest.mark.parametrize("edit", ["warm-pool-ref", "template"])
 def test_edits_do_not_move_a_bound_claim(make_pool, make_claim, sandboxes, wait, edit):
     """Editing warmPoolRef or the template MUST change neither the binding of a claim nor its Pod."""

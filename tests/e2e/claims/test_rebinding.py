@@ -16,7 +16,7 @@ from fixtures.system.agent_sandbox.predicates import (
 from fixtures.system.agent_sandbox.views import ASSIGNED
 
 
-@conformance(id="AS-C05", profile="CLAIMS", level="core", killers=["as/frozen"])
+@conformance(id="AS-C05", profile="CLAIMS", level="core", killers=["as/hide-loss"])
 @pytest.mark.parametrize("launch_type", ["warm", "cold"])
 def test_claim_survives_the_loss_of_its_sandbox(make_pool, make_claim, sandboxes, wait, launch_type):
     """A claim whose sandbox was deleted MUST bind again, to a member if there is one, else to a new one."""
