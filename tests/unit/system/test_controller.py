@@ -9,12 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pytest
 
 from fixtures.errors import StartError
+from fixtures.kube.client import Api
+from fixtures.limits import Limits
 from fixtures.processes import marked_processes
+from fixtures.sandboxes import Controller
 from fixtures.system.agent_sandbox import controller
 from fixtures.system.agent_sandbox.controller import ControllerProcess, known_flags
 
@@ -291,6 +295,58 @@ class TestStarting:
             process.start()
 
         assert running(process) == []
+
+
+class TestStartingForATest:
+    """`Controller.start`: what a test with the controller for itself may ask for."""
+
+    @pytest.fixture
+    def handle(self, process: ControllerProcess, monkeypatch: pytest.MonkeyPatch) -> Controller:
+        """The handle of a running controller that answers every canary."""
+        monkeypatch.setattr("fixtures.sandboxes.canary.answered", lambda *_: True)
+        process.start()
+        return Controller(process, cast("Api", None), Limits())
+
+    def test_flags_are_added_and_taken_back(self, process: ControllerProcess, handle: Controller) -> None:
+        """Other flags MUST lead to another process, with them behind the usual ones; the next start drops them."""
+        usual = pid(process)
+
+        handle.start("--zap-encoder=console", "--leader-elect=true")
+
+        flagged = pid(process)
+        assert running(process) == [flagged] != [usual]
+        assert process.extra == ("--zap-encoder=console", "--leader-elect=true")
+
+        handle.start()
+
+        assert running(process) == [pid(process)] != [flagged]
+        assert process.extra == ()
+
+    @pytest.mark.parametrize("flags", [(), ("--zap-encoder=console",)])
+    def test_the_same_flags_cost_no_restart(
+        self, process: ControllerProcess, handle: Controller, flags: tuple[str, ...]
+    ) -> None:
+        """A controller that runs as asked MUST be left running, and act again if it was paused."""
+        handle.start(*flags)
+        before = pid(process)
+        handle.pause()
+
+        handle.start(*flags)
+
+        assert pid(process) == before
+        wait_for(lambda: psutil.Process(before).status() != psutil.STATUS_STOPPED)
+
+    def test_a_flag_that_the_binary_lacks(self, process: ControllerProcess, handle: Controller) -> None:
+        """An unlisted flag MUST be refused by name, and the running controller left alone."""
+        before = pid(process)
+
+        with pytest.raises(StartError) as caught:
+            handle.start("--leader-elect=true", "--refill=0")
+
+        assert str(caught.value) == (
+            "the controller has no flag --refill; the test's marker must declare the feature that brings it."
+        )
+        assert running(process) == [before]
 
 
 class TestEnding:
