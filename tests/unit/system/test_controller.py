@@ -308,7 +308,7 @@ class TestStartingForATest:
         return Controller(process, cast("Api", None), Limits())
 
     def test_flags_are_added_and_taken_back(self, process: ControllerProcess, handle: Controller) -> None:
-        """Other flags MUST lead to another process, with them behind the usual ones; the next start drops them."""
+        """Other flags MUST lead to another process, with them behind the usual ones, until the next start."""
         usual = pid(process)
 
         handle.start("--zap-encoder=console", "--leader-elect=true")
