@@ -1,0 +1,56 @@
+"""Sandboxes with a pool's label that the pool does not own."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.conformance import conformance
+from fixtures.kube.kinds import TEMPLATE
+from fixtures.system.agent_sandbox.predicates import is_bound, is_ready, owned_by
+from fixtures.system.agent_sandbox.views import POOL_HASH, TEMPLATE_REF_HASH, name_hash
+
+
+@conformance(
+    id="AS-W11", profile="WARMPOOL", level="extended", strength="SHOULD", killers=["as/hide-foreign"]
+)
+@pytest.mark.parametrize("case", ["same", "other-spec", "other-template", "foreign"])
+def test_pool_takes_in_orphans_of_its_blueprint(make_pool, make_claim, sandboxes, wait, case):
+    """A pool SHOULD own an orphan of its blueprint, delete another one, and ignore what others own."""
+    pool = make_pool(replicas=2)
+    before = pool.members()
+    pod_template = before[0].spec["podTemplate"]
+    if case == "other-spec":
+        pod_template = pod_template | {"spec": pod_template["spec"] | {"hostname": "other"}}
+    reference = "other" if case == "other-template" else pool.template.name
+    owner = {
+        "apiVersion": TEMPLATE.api_version,
+        "kind": TEMPLATE.name,
+        "name": pool.template.name,
+        "uid": pool.template.uid,
+        "controller": True,
+    }
+    orphan = sandboxes.sandbox(
+        "orphan",
+        metadata={
+            "labels": {POOL_HASH: name_hash(pool.name), TEMPLATE_REF_HASH: name_hash(reference)},
+            "ownerReferences": [owner] if case == "foreign" else [],
+        },
+        podTemplate=pod_template,
+    )
+    # Sandboxes come over one watch: who has seen this claim's has seen the orphan.
+    wait.until(make_claim(make_pool(replicas=0)), is_bound() & is_ready(), limit="claim_bind_cold")
+    # With room for one more, an orphan that is taken in need not go again.
+    pool.patch({"spec": {"replicas": 3}})
+
+    if case == "same":
+        wait.until(orphan, owned_by(pool.uid), limit="immediately")
+        sandboxes.fill(pool, 3)
+        assert {m.uid for m in pool.members()} == {orphan.uid, *(m.uid for m in before)}
+    else:
+        sandboxes.fill(pool, 3)
+        assert orphan.uid not in {m.uid for m in pool.members()}
+        if case == "foreign":
+            kept = wait.holds(orphan, owned_by(pool.template.uid))
+            assert not kept.deleting
+        else:
+            wait.gone(orphan)
