@@ -16,7 +16,7 @@ LATE_POOL = "late-pool"
 LATE_TEMPLATE = "late-template"
 
 
-@conformance(id="AS-T01", profile="CLAIMS", level="core", killers=["as/no-wake"])
+@conformance(id="AS-T01", profile="CLAIMS", level="core", killers=["as/no-wake-pool"])
 def test_late_pool_wakes_its_claims(make_template, make_pool, make_claim, wait):
     """A claim for a missing pool MUST say WarmPoolNotFound and bind promptly once the pool exists."""
     template = make_template()
@@ -29,7 +29,7 @@ def test_late_pool_wakes_its_claims(make_template, make_pool, make_claim, wait):
     wait.until(claim, is_ready(), limit="claim_bind_cold")
 
 
-@conformance(id="AS-T02", profile="CLAIMS", level="core", killers=["as/no-wake"])
+@conformance(id="AS-T02", profile="CLAIMS", level="core", killers=["as/no-wake-template"])
 def test_late_template_lets_its_claims_bind(make_template, sandboxes, make_claim, features, wait):
     """A claim whose template is missing MUST say TemplateNotFound and bind once the template exists."""
     pool = sandboxes.pool_of(LATE_TEMPLATE, replicas=0)
@@ -43,7 +43,7 @@ def test_late_template_lets_its_claims_bind(make_template, sandboxes, make_claim
     wait.until(claim, is_ready(), limit="claim_bind_cold")
 
 
-@conformance(id="AS-T03", profile="CLAIMS", level="core", killers=["as/pod-kill-edit", "as/forget-binding"])
+@conformance(id="AS-T03", profile="CLAIMS", level="core", killers=["as/forget-binding"])
 @pytest.mark.parametrize("loss", ["pool", "template", "both"])
 def test_bound_claim_outlives_pool_and_template(make_pool, make_claim, sandboxes, wait, loss):
     """A bound claim MUST stay Ready, with its sandbox and Pod, when pool or template are deleted."""

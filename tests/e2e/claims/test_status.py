@@ -13,7 +13,7 @@ CHURN = 60
     profile="CLAIMS",
     level="extended",
     features=["SandboxClaimAdoptionConflict"],
-    killers=["as/frozen"],
+    killers=["as/wedge-status"],
 )
 def test_metadata_churn_does_not_wedge_the_status(make_pool, make_claim, sandboxes, wait):
     """A claim whose metadata keeps changing MUST still reach its final status."""

@@ -10,7 +10,7 @@ from fixtures.system.agent_sandbox.predicates import has_counted, is_handled
 LATE_TEMPLATE = "late-template"
 
 
-@conformance(id="AS-W09", profile="WARMPOOL", level="core", killers=["as/no-wake"])
+@conformance(id="AS-W09", profile="WARMPOOL", level="core", killers=["as/no-wake-template"])
 @pytest.mark.parametrize("case", ["never-there", "deleted"])
 def test_pool_without_template_waits_for_it(make_template, make_pool, sandboxes, wait, case):
     """A pool without its template MUST create and replace nothing, still shrink, and fill once it exists."""

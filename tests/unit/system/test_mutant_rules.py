@@ -376,20 +376,24 @@ class TestViewsThatRemember:
         assert told == [("ADDED", "m3"), ("ADDED", "m2")]
 
     @pytest.mark.parametrize(
-        ("name", "withheld", "delivered"),
+        ("name", "parameters", "withheld", "delivered"),
         [
-            ("stale-template", ("MODIFIED", template()), ("ADDED", template())),
-            ("hide-delete", ("DELETED", pool()), ("MODIFIED", pool())),
-            ("hide-loss", ("DELETED", claimed()), ("DELETED", member())),
-            ("no-wake", ("ADDED", pool()), ("DELETED", pool())),
-            ("no-wake", ("ADDED", template()), ("MODIFIED", template())),
+            ("stale-template", {}, ("MODIFIED", template()), ("ADDED", template())),
+            ("hide-delete", {}, ("DELETED", pool()), ("MODIFIED", pool())),
+            ("hide-loss", {}, ("DELETED", claimed()), ("DELETED", member())),
+            ("no-wake", {"of": "SandboxWarmPool"}, ("ADDED", pool()), ("ADDED", template())),
+            ("no-wake", {"of": "SandboxTemplate"}, ("ADDED", template()), ("MODIFIED", template())),
         ],
     )
     def test_withheld_events(
-        self, name: str, withheld: tuple[str, Object], delivered: tuple[str, Object]
+        self,
+        name: str,
+        parameters: dict[str, Any],
+        withheld: tuple[str, Object],
+        delivered: tuple[str, Object],
     ) -> None:
         """The events of the title MUST NOT be delivered, all others MUST."""
-        made = rule(name)
+        made = rule(name, **parameters)
 
         assert run(made, events(withheld)) == []
         assert made.hits == 1
@@ -608,8 +612,11 @@ class TestWritesThatRemember:
         if part in POD_PARTS:
             expected["spec"] = {"podTemplate": POD_PARTS[part]}
         assert body == expected
-        assert plain == [PLAIN]
-        assert made.hits == 1
+        # The controller writes these parts again and again; the lie must not be mended.
+        is_mended = part in ("metadata", "eviction")
+        assert (plain != [PLAIN]) == is_mended
+        assert made.hits == 1 + is_mended
+        assert wrote(made, "PATCH", SANDBOX, PLAIN, "stranger").bodies == [PLAIN]
 
     def test_dup_bind(self) -> None:
         """Every claim but the first MUST be told that it has the first one's sandbox."""
@@ -637,6 +644,18 @@ class TestWritesThatRemember:
 
         assert reached == [0, 1, 0, 1, 1]
         assert made.hits == 2
+
+    def test_wedge_status(self) -> None:
+        """Once somebody changed a claim's metadata, its status MUST NOT be written; others' MUST."""
+        made = rule("wedge-status")
+        run(made, events(("ADDED", claim()), ("MODIFIED", claim(assigned="m1"))))
+        before = wrote(made, "PATCH", CLAIM, BINDING, "claim", "status").bodies
+        run(made, events(("MODIFIED", edited(claim(), ("metadata", "annotations", {"example.com/a": "b"})))))
+
+        after = wrote(made, "PATCH", CLAIM, BINDING, "claim", "status").bodies
+
+        assert (before, after) == ([BINDING], [])
+        assert wrote(made, "PATCH", CLAIM, BINDING, "other", "status").bodies == [BINDING]
 
     def test_no_refill(self) -> None:
         """Once a pool was full, its creations MUST be refused; other pools' MUST pass."""
@@ -774,6 +793,7 @@ class TestActs:
         ("cold-bad", {"part": "names"}, "unknown part 'names'; did you mean 'name'?"),
         ("adopt-edit", {"part": "pod_metadata"}, "unknown part 'pod_metadata'"),
         ("pod-kill", {"on": "adopt"}, "unknown occasion 'adopt'; did you mean 'adoption'?"),
+        ("no-wake", {"of": "Pool"}, "unknown kind 'Pool'"),
         ("pod-kill", {}, "missing 1 required keyword-only argument: 'on'"),
         ("no-child", {"verbs": "create,patched"}, "unknown verb 'patched'; did you mean 'patch'?"),
     ],
