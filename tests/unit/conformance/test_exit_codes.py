@@ -286,6 +286,22 @@ def test_listing_and_collecting_start_nothing(project: Project) -> None:
     assert not (project.path / "artifacts").exists()
 
 
+@pytest.mark.parametrize(("holds", "code"), [("True", 0), ("False", 1)])
+def test_performance_tests_alone_decide_by_themselves(
+    project: Project, mode: Sequence[str], holds: str, code: int
+) -> None:
+    """A run of performance tests alone MUST end with 0 if they passed, and with 1 if not, on a testbed."""
+    folder = project.path / "tests" / "perf"
+    folder.mkdir()
+    (folder / "test_speed.py").write_text(f"def test_speed(testbed):\n    assert {holds}\n", encoding="utf-8")
+
+    ended = run(project, mode, "tests/perf")
+
+    assert ended.code == code, ended.text
+    assert "start" in project.log()
+    assert not project.report()["conformant"]
+
+
 def test_other_tests_need_no_testbed(project: Project) -> None:
     """Self-tests MUST run without a testbed, with pytest's own exit codes."""
     unit = project.path / "tests" / "unit"

@@ -212,6 +212,24 @@ def test_exit_codes_win_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "selected", "code"),
+    [({}, False, 0), ({}, True, 1), ({"finished": False}, False, 3), ({"focused": ()}, False, 3)],
+)
+def test_tests_that_decide_no_requirement_may_stand_alone(
+    tmp_path: Path, changes: dict[str, Any], selected: bool, code: int
+) -> None:
+    """Where only such tests were asked for, their passing MUST be enough; else it MUST excuse nothing."""
+    r = requirement(1)
+    verdict = rendered(tmp_path, [r], phases(r, "failed")).verdict
+    if not selected:
+        entry = replace(verdict.entries[0], selected=False, result=Result(Outcome.UNKNOWN, "not selected"))
+        verdict = replace(verdict, entries=(entry,))
+    verdict = replace(verdict, **({"focused": ("a part of the tests by path",)} | changes))
+
+    assert exitcodes.decide(verdict, other_passes=True) == code
+
+
+@pytest.mark.parametrize(
     ("changes", "conformant"),
     [
         ({}, True),
