@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.conformance import conformance, uses
 
 
@@ -13,6 +15,7 @@ from fixtures.conformance import conformance, uses
     killers=["as/flags-unread"],
 )
 @uses("sut:exclusive")
+@pytest.mark.usefixtures("namespace")
 def test_unknown_flag_ends_the_controller(second_controller):
     """A controller MUST end, naming the flag, when it is given one that its --help does not list."""
     flags = second_controller.process.flags

@@ -21,7 +21,7 @@ STANDINGS = {
 }
 
 
-@conformance(id="AS-S07", profile="WARMPOOL", level="extended", killers=["as/hide-foreign", "as/no-mend"])
+@conformance(id="AS-S07", profile="WARMPOOL", level="extended", killers=["as/hide-foreign"])
 @pytest.mark.parametrize("standing", STANDINGS)
 @pytest.mark.parametrize("kind", [POD, SERVICE, PERSISTENT_VOLUME_CLAIM], ids=str)
 def test_sandbox_takes_only_what_it_may(sandboxes, make_template, make_bystander, wait, kind, standing):
