@@ -450,3 +450,18 @@ def test_a_record_of_a_process_that_died_unseen(process: ControllerProcess) -> N
     os.kill(pid(process), signal.SIGKILL)
 
     wait_for(lambda: not process.running)
+
+
+def test_a_second_one_runs_beside_the_first(process: ControllerProcess) -> None:
+    """A second controller MUST have a record and a log of its own, and belong to the same cluster."""
+    second = process.beside()
+    process.start()
+    second.start()
+
+    assert sorted(running(process)) == sorted([pid(process), pid(second)])
+    assert "asked for /readyz" in second.log_since(0)
+
+    second.kill()
+
+    assert not second.running
+    assert running(process) == [pid(process)]
