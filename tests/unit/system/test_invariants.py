@@ -30,7 +30,9 @@ class Stream:
         status = {"sandbox": {"name": sandbox}} if sandbox else {}
         self.record(EntryType.MODIFIED, CLAIM, name, status=status, **more)
 
-    def pool(self, size: int, generation: int = 1, *, observed: int = 0, **status: Any) -> None:
+    def pool(
+        self, size: int, generation: int = 1, *, observed: int = 0, way: str = "OnReplenish", **status: Any
+    ) -> None:
         """The pool that owns the members."""
         status |= {"observedGeneration": observed} if observed else {}
         self.record(
@@ -38,7 +40,7 @@ class Stream:
             WARM_POOL,
             "pool",
             generation=generation,
-            spec={"replicas": size},
+            spec={"replicas": size, "updateStrategy": {"type": way}},
             status=status,
         )
 
@@ -290,8 +292,16 @@ class TestPopulation:
         stream.made("one", "two", "three", "four")
 
         assert [str(v) for v in stream.violations()] == [
-            "AS-I3 at resourceVersion 4: pool owner of size 2 has 3 members with the new three"
+            "AS-I3 at resourceVersion 4: pool pool of size 2 has 3 members with the new three"
         ]
+
+    def test_a_pool_that_replaces_stale_members(self) -> None:
+        """A pool that rolls its members MUST be told apart: the same overshoot has another name there."""
+        stream = Stream()
+        stream.pool(1, way="Recreate")
+        stream.made("one", "two")
+
+        assert stream.broken() == [("AS-I3b", 3)]
 
     def test_a_leaving_member_takes_up_room(self) -> None:
         """A member that is being deleted MUST still be counted."""
