@@ -704,6 +704,41 @@ class TestWritesThatRemember:
         assert (len(written.bodies), made.hits) == ((1, 0) if holder else (0, 1))
         assert written.reply.ok
 
+    def test_orphan_delete(self) -> None:
+        """Deletions of claims MUST leave dependents behind; those of others go as they are."""
+        made = rule("orphan-delete")
+
+        assert wrote(made, "DELETE", CLAIM, None, "c").bodies[0]["propagationPolicy"] == "Orphan"
+        assert wrote(made, "DELETE", CLAIM, FOREGROUND, "c").bodies[0]["propagationPolicy"] == "Orphan"
+        assert wrote(made, "DELETE", SANDBOX, FOREGROUND, "s").bodies == [FOREGROUND]
+        assert made.hits == 2
+
+    def test_give_up(self) -> None:
+        """A write that was refused MUST NOT be tried again; others, and reads, go on."""
+        made = rule("give-up")
+        made.refused(Target.of("PATCH", SANDBOX.path(NAMESPACE, "s"), {}))
+        made.refused(Target.of("GET", SANDBOX.path(NAMESPACE, "other"), {}))
+
+        given_up = wrote(made, "PATCH", SANDBOX, {"spec": {}}, "s")
+
+        assert given_up.bodies == []
+        assert given_up.reply.ok
+        assert wrote(made, "PATCH", SANDBOX, {"spec": {}}, "other").bodies == [{"spec": {}}]
+        assert made.hits == 1
+
+    def test_two_leaders(self) -> None:
+        """A Lease MUST look free and be said to be taken, in every namespace; other kinds are left alone."""
+        made = rule("two-leaders")
+
+        read = made.refuse(Target.of("GET", LEASE.path("elsewhere", "l"), {}))
+        taken = made.refuse(Target.of("POST", LEASE.path("elsewhere"), {}))
+
+        assert made.namespace == ""
+        assert read is not None and read.status == 404
+        assert taken is not None and taken.ok
+        assert made.refuse(Target.of("GET", POD.path(NAMESPACE, "p"), {})) is None
+        assert made.hits == 1
+
     def test_count_lie(self) -> None:
         """A pool MUST be said to be full; where it is, that is no lie."""
         made = rule("count-lie")
