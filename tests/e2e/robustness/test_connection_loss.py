@@ -12,7 +12,7 @@ from fixtures.conformance import conformance, uses
     profile="CLAIMS",
     level="core",
     needs=["sut-restart", "api-proxy", "api-server-restart", "gc"],
-    killers=["as/lost-status"],
+    killers=["as/dup-bind"],
 )
 @pytest.mark.parametrize("loss", ["api-server", "watches", "resumption"])
 @uses("sut:exclusive")

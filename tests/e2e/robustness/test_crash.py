@@ -6,9 +6,7 @@ from fixtures.conformance import conformance, uses
 from fixtures.errors import Undecided
 
 
-@conformance(
-    id="AS-I7", profile="CLAIMS", level="core", needs=["sut-restart", "gc"], killers=["as/lost-status"]
-)
+@conformance(id="AS-I7", profile="CLAIMS", level="core", needs=["sut-restart", "gc"], killers=["as/dup-bind"])
 @uses("sut:exclusive")
 def test_crash_in_the_middle_of_a_burst_leaves_no_trace(controller, workload):
     """After a crash in the middle of a burst every claim MUST become Ready, and every invariant hold."""

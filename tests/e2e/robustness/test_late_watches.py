@@ -10,7 +10,7 @@ from fixtures.conformance import conformance, uses
     profile="CLAIMS",
     level="extended",
     needs=["sut-restart", "api-proxy", "gc"],
-    killers=["as/lost-status"],
+    killers=["as/dup-bind"],
 )
 @uses("sut:exclusive")
 def test_late_watches_mislead_nobody(workload, faults):

@@ -34,7 +34,7 @@ def test_refused_writes_are_made_up_for(workload, faults, status):
     profile="CLAIMS",
     level="extended",
     needs=["sut-restart", "api-proxy", "gc"],
-    killers=["as/lost-status"],
+    killers=["as/dup-bind"],
 )
 @uses("sut:exclusive")
 def test_lost_replies_are_made_up_for(workload, faults, excused):

@@ -1,0 +1,31 @@
+"""Reading Prometheus' text format."""
+
+from __future__ import annotations
+
+from fixtures.metrics import total
+
+TEXT = """\
+# HELP latency_count not a sample
+# TYPE latency histogram
+latency_bucket{kind="warm",template="a",le="100"} 1
+latency_count{kind="warm",template="a"} 2
+latency_count{kind="cold",template="a"} 1
+latency_count{kind="warm",template="b \\"quoted\\", {odd}"} 4e+00
+up 1
+"""
+
+
+def test_samples_with_the_labels_are_added_up() -> None:
+    """Only samples of the name with all the labels MUST count, whatever else they carry."""
+    assert total(TEXT, "latency_count", template="a") == 3
+    assert total(TEXT, "latency_count", kind="warm") == 6
+    assert total(TEXT, "latency_count", kind="warm", template="a") == 2
+    assert total(TEXT, "latency_count", template='b \\"quoted\\", {odd}') == 4
+    assert total(TEXT, "up") == 1
+
+
+def test_what_was_never_counted_is_zero() -> None:
+    """A counter without a sample MUST read as 0: it appears with its first event."""
+    assert total(TEXT, "latency_count", kind="hot") == 0
+    assert total(TEXT, "latency") == 0
+    assert total("", "up") == 0
