@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 import pytest
 
 from fixtures.conformance import conformance
@@ -16,15 +14,10 @@ from fixtures.system.agent_sandbox.predicates import (
     is_unbound,
     owned_by,
 )
+from fixtures.system.agent_sandbox.times import in_seconds
 
 #: Seconds from the creation of a claim to its shutdownTime: time enough to bind first.
 LIFETIME = 4
-
-
-def in_seconds(seconds: float) -> str:
-    """A moment from now as RFC 3339, in whole seconds as the API has it."""
-    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @conformance(id="AS-L02", profile="CLAIMS", level="core", killers=["as/skip-expire", "as/bg-delete"])

@@ -9,7 +9,11 @@ from fixtures.system.agent_sandbox.views import SAFE_TO_EVICT
 
 
 @conformance(
-    id="AS-W14", profile="WARMPOOL", level="extended", needs=["sut-restart"], killers=["as/eviction-flag"]
+    id="AS-W14",
+    profile="WARMPOOL",
+    level="extended",
+    needs=["sut-restart"],
+    killers=["as/cfg-off", "as/eviction-flag"],
 )
 @pytest.mark.parametrize(
     ("in_template", "flag", "on_member"),

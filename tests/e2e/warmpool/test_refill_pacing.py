@@ -20,7 +20,7 @@ DELAY = timedelta(seconds=12)
     level="extended",
     features=["SandboxWarmPoolReplenishDelay", "SandboxWarmPoolMaxRefillRate"],
     needs=["sut-restart"],
-    killers=["as/over-create"],
+    killers=["as/cfg-off", "as/over-create"],
 )
 @uses("sut:exclusive")
 @pytest.mark.parametrize("case", ["delay", "rate"])

@@ -58,7 +58,8 @@ def test_an_entry_is_read(tmp_path: Path) -> None:
         ([{"title": "a lie"}], "an entry without id: it lacks id, kind, spec"),
         ([ENTRY | {"kind": "vew"}], "as/lie: unknown kind 'vew'; did you mean 'view'"),
         ([ENTRY | {"breaks": "AS-C01"}], "as/lie: breaks takes a list, not 'AS-C01'"),
-        ([ENTRY | {"spec": [{"flags": "off"}]}], "as/lie: spec takes a list of {rule: NAME"),
+        ([ENTRY | {"spec": [{"flag": "off"}]}], "as/lie: spec takes a list of {rule: NAME"),
+        ([ENTRY | {"spec": [{"rule": "x", "crds": "loose"}]}], "as/lie: spec takes a list of {rule: NAME"),
         (
             [ENTRY | {"killed_by": [{"test": "AS-C01"}]}],
             "as/lie: killed_by takes a list of {test, assertion}",
@@ -136,19 +137,22 @@ class TestDisagreements:
         )
 
 
+KNOWN = {name: mutant(name) for name in ("as/lie", "as/null")}
+
+
 class TestCells:
     """--mutant and --cells."""
 
     def test_an_ordinary_run_has_none(self) -> None:
         """Without both options there MUST be no cells."""
-        assert Cells.read(None, None, []) is None
+        assert Cells.read(None, None, {}) is None
 
     def test_both_together(self, tmp_path: Path) -> None:
         """A test MUST meet the mutant for everyone and its own, each once."""
         file = tmp_path / "cells.json"
         file.write_text(json.dumps({"AS-C01": ["as/lie", "as/null"]}))
 
-        found = Cells.read("as/null", file, ["as/lie", "as/null"])
+        found = Cells.read("as/null", file, KNOWN)
 
         assert found is not None
         assert found.of("AS-C01") == ("as/null", "as/lie")
@@ -170,14 +174,14 @@ class TestCells:
         file.write_text(content)
 
         with pytest.raises(UsageError) as raised:
-            Cells.read(None, file, ["as/lie"])
+            Cells.read(None, file, KNOWN)
 
         assert complaint in str(raised.value)
 
     def test_an_unknown_mutant_is_refused_with_the_nearest(self) -> None:
         """A mutant that nobody knows MUST be refused, with what was probably meant."""
         with pytest.raises(UsageError, match="unknown mutant 'as/nul' in --mutant; did you mean 'as/null'?"):
-            Cells.read("as/nul", None, ["as/null"])
+            Cells.read("as/nul", None, KNOWN)
 
 
 REGISTRY = mutants.load(ROOT / mutants.REGISTRY)

@@ -117,12 +117,11 @@ def test_runs_before_one_that_broke_off_are_not_lost(
 
 def test_busy_processes_end_with_the_block() -> None:
     """Cores MUST be kept busy within the block and be free after it."""
-    # Other self-tests of this process may have left children that have ended.
     before = set(psutil.Process().children())
     with busy(2):
-        children = set(psutil.Process().children()) - before
-        assert len(children) == 2
-    assert not any(child.is_running() for child in children)
+        started = set(psutil.Process().children()) - before
+        assert len(started) == 2
+    assert not any(child.is_running() for child in started)
 
 
 def test_busy_processes_end_with_a_killed_parent() -> None:

@@ -11,6 +11,7 @@ from fixtures.conformance.mutants import PROXY_FAILED
 from fixtures.conformance.nodes import record
 from fixtures.journal.history import History
 from fixtures.mutation import ProxyFailed, Saboteur, refuse_failed_proxy
+from fixtures.namespace import Excused
 from fixtures.sabotage.client import ProxyError
 from tests.unit.sabotage.conftest import HERE, World, eventually
 
@@ -25,7 +26,7 @@ def test_a_test_whose_proxy_failed_fails(request: pytest.FixtureRequest, name: s
     journal = cast("Any", SimpleNamespace(history=history))
 
     with pytest.raises(ProxyFailed, match=f"failed 2 times, first: {name}: get sandboxes: gone"):
-        refuse_failed_proxy(request.node, journal)
+        refuse_failed_proxy(request.node, journal, Excused(set()))
 
     assert len(record(request.node).evidence.pop(PROXY_FAILED)) == 2
 
@@ -35,9 +36,26 @@ def test_what_rules_do_is_no_failure(request: pytest.FixtureRequest) -> None:
     history = History()
     history.record_hit(1.0, "refuse", "409 to create sandboxes")
 
-    refuse_failed_proxy(request.node, cast("Any", SimpleNamespace(history=history)))
+    refuse_failed_proxy(request.node, cast("Any", SimpleNamespace(history=history)), Excused(set()))
 
     assert PROXY_FAILED not in record(request.node).evidence
+
+
+@pytest.mark.parametrize(("name", "fails"), [("upstream-lost", False), ("rule-broken", True)])
+def test_a_lost_api_server_is_excused_where_the_test_takes_it_away(
+    request: pytest.FixtureRequest, name: str, fails: bool
+) -> None:
+    """A test that takes the API server away itself MUST NOT fail for that, but still for a broken rule."""
+    history = History()
+    history.record_hit(1.0, name, "get sandboxes: gone")
+    journal = cast("Any", SimpleNamespace(history=history))
+
+    if fails:
+        with pytest.raises(ProxyFailed):
+            refuse_failed_proxy(request.node, journal, Excused(set(), api_server=True))
+        record(request.node).evidence.pop(PROXY_FAILED)
+    else:
+        refuse_failed_proxy(request.node, journal, Excused(set(), api_server=True))
 
 
 def test_disturbances_keep_to_their_namespace_unless_they_are_everywhere(world: World) -> None:

@@ -322,6 +322,36 @@ class TestStartingForATest:
         assert running(process) == [pid(process)] != [flagged]
         assert process.extra == ()
 
+    def test_a_configuration_mutant_has_the_last_word(
+        self, process: ControllerProcess, handle: Controller
+    ) -> None:
+        """Within `mutated` every start MUST run with the changed flags, a second controller's too."""
+        with handle.mutated(lambda flags: (*flags, "--leader-elect=never")):
+            assert process.extra == ("--leader-elect=never",)
+
+            handle.start("--leader-elect=true")
+            handle.beside().start()
+
+            assert process.extra == ("--leader-elect=true", "--leader-elect=never")
+            assert process.beside().extra == ("--leader-elect=never",)
+
+        handle.start()
+
+        assert process.extra == ()
+
+    def test_what_it_says_of_flags_that_it_refuses(
+        self, process: ControllerProcess, handle: Controller, asks: Callable[[str], None]
+    ) -> None:
+        """`refusal_of` MUST give what a controller wrote that ends, and nothing of one that runs."""
+        second = handle.beside()
+        assert second.refusal_of("--not-a-flag=1") == ""
+
+        second.kill()
+        asks("exits")
+
+        assert second.refusal_of("--not-a-flag=1").endswith("no matches for kind SandboxClaim\n")
+        assert running(process) == [pid(process)]
+
     @pytest.mark.parametrize("flags", [(), ("--zap-encoder=console",)])
     def test_the_same_flags_cost_no_restart(
         self, process: ControllerProcess, handle: Controller, flags: tuple[str, ...]
@@ -450,3 +480,18 @@ def test_a_record_of_a_process_that_died_unseen(process: ControllerProcess) -> N
     os.kill(pid(process), signal.SIGKILL)
 
     wait_for(lambda: not process.running)
+
+
+def test_a_second_one_runs_beside_the_first(process: ControllerProcess) -> None:
+    """A second controller MUST have a record and a log of its own, and belong to the same cluster."""
+    second = process.beside()
+    process.start()
+    second.start()
+
+    assert sorted(running(process)) == sorted([pid(process), pid(second)])
+    assert "asked for /readyz" in second.log_since(0)
+
+    second.kill()
+
+    assert not second.running
+    assert running(process) == [pid(process)]

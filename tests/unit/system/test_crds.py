@@ -72,3 +72,39 @@ def test_missing_ones_are_named(tmp_path: Path) -> None:
         f"{tmp_path} has no CRD sandboxtemplates.extensions.agents.x-k8s.io, "
         "sandboxwarmpools.extensions.agents.x-k8s.io. Name the right folder with --crds DIR."
     )
+
+
+def test_loose_crds_constrain_nothing() -> None:
+    """Constraints MUST go and be counted; fields of the same names, and keys of lists that are maps, stay."""
+    keyed = {
+        "type": "array",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": {"type": "object", "required": ["name"]},
+    }
+    schema = {
+        "type": "object",
+        "required": ["default"],
+        "x-kubernetes-validations": [{"rule": "true"}],
+        "properties": {
+            "default": {"type": "string", "enum": ["a"], "default": "a"},
+            "counts": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            "keyed": keyed,
+        },
+    }
+    version = {"schema": {"openAPIV3Schema": schema}, "subresources": {"scale": {}, "status": {}}}
+
+    loose, count = crds.loosened({"metadata": {"name": "x"}, "spec": {"versions": [version]}})
+
+    [changed] = loose["spec"]["versions"]
+    assert changed["subresources"] == {"status": {}}
+    assert changed["schema"]["openAPIV3Schema"] == {
+        "type": "object",
+        "properties": {
+            "default": {"type": "string"},
+            "counts": {"type": "array", "items": {"type": "integer"}},
+            "keyed": keyed,
+        },
+    }
+    assert count == 6
+    # The original is to be restored later.
+    assert version["subresources"] == {"scale": {}, "status": {}}

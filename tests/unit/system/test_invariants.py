@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fixtures.journal.history import EntryType, History
-from fixtures.kube.kinds import CLAIM, POD, SANDBOX, WARM_POOL, Kind
-from fixtures.system.agent_sandbox.invariants import Violation, violations
+from fixtures.kube.kinds import CLAIM, PERSISTENT_VOLUME_CLAIM, POD, SANDBOX, SERVICE, WARM_POOL, Kind
+from fixtures.kube.snapshot import Snapshot
+from fixtures.system.agent_sandbox.invariants import Violation, orphans, unrest, violations
 from fixtures.system.agent_sandbox.views import POOL_HASH
-from tests.unit.journal.objects import build, owned_by
+from tests.unit.journal.objects import build, owned_by, ready
 
 
 class Stream:
@@ -28,6 +29,30 @@ class Stream:
         """A claim, bound or not."""
         status = {"sandbox": {"name": sandbox}} if sandbox else {}
         self.record(EntryType.MODIFIED, CLAIM, name, status=status, **more)
+
+    def pool(
+        self, size: int, generation: int = 1, *, observed: int = 0, way: str = "OnReplenish", **status: Any
+    ) -> None:
+        """The pool that owns the members."""
+        status |= {"observedGeneration": observed} if observed else {}
+        self.record(
+            EntryType.MODIFIED,
+            WARM_POOL,
+            "pool",
+            generation=generation,
+            spec={"replicas": size, "updateStrategy": {"type": way}},
+            status=status,
+        )
+
+    def made(self, *names: str, **more: Any) -> None:
+        """Members that the pool itself makes."""
+        for name in names:
+            self.member(name, generateName="pool-", **more)
+
+    def live(self) -> list[Snapshot]:
+        """What exists at the end."""
+        kinds = (CLAIM, SANDBOX, WARM_POOL, POD, SERVICE, PERSISTENT_VOLUME_CLAIM)
+        return [s for kind in kinds for s in self.history.live(kind)]
 
     def member(self, name: str, **more: Any) -> None:
         """A sandbox that its pool owns."""
@@ -242,6 +267,191 @@ class TestPoolLabel:
 
         stream.gone(POD, "box", uid="pod")
         assert stream.violations() == []
+
+
+class TestPopulation:
+    """AS-I3."""
+
+    def test_a_pool_that_fills_loses_and_refills(self) -> None:
+        """A member may be made for each that is adopted or gone for good."""
+        stream = Stream()
+        stream.pool(2)
+        stream.made("one", "two")
+        stream.adopted("one", "a")
+        stream.made("three")
+        stream.made("two", **DELETING)
+        stream.gone(SANDBOX, "two")
+        stream.made("four")
+
+        assert stream.violations() == []
+
+    def test_a_pool_that_grows_too_large(self) -> None:
+        """A member beyond the size MUST be a violation; a pool is reported once."""
+        stream = Stream()
+        stream.pool(2)
+        stream.made("one", "two", "three", "four")
+
+        assert [str(v) for v in stream.violations()] == [
+            "AS-I3 at resourceVersion 4: pool pool of size 2 has 3 members with the new three"
+        ]
+
+    def test_a_pool_that_replaces_stale_members(self) -> None:
+        """A pool that rolls its members MUST be told apart: the same overshoot has another name there."""
+        stream = Stream()
+        stream.pool(1, way="Recreate")
+        stream.made("one", "two")
+
+        assert stream.broken() == [("AS-I3b", 3)]
+
+    def test_a_leaving_member_takes_up_room(self) -> None:
+        """A member that is being deleted MUST still be counted."""
+        stream = Stream()
+        stream.pool(1)
+        stream.made("one")
+        stream.made("one", **DELETING)
+        stream.made("two")
+
+        assert stream.broken() == [("AS-I3", 4)]
+
+    def test_a_pool_that_was_made_smaller(self) -> None:
+        """Too many members after a scale-down are none too many made; nor are those made without knowing."""
+        stream = Stream()
+        stream.pool(3)
+        stream.made("one", "two")
+        stream.pool(1, 2)
+        stream.made("three")
+        stream.pool(1, 2, observed=2)
+
+        assert stream.violations() == []
+
+    def test_a_pool_that_knows_that_it_was_made_smaller(self) -> None:
+        """A member made after the pool has said that it knows its new size MUST be a violation."""
+        stream = Stream()
+        stream.pool(3, observed=1)
+        stream.made("one", "two")
+        stream.pool(1, 2, observed=1)
+        stream.pool(1, 2, observed=2)
+        stream.made("three")
+
+        assert stream.broken() == [("AS-I3", 6)]
+
+    def test_a_pool_that_was_made_larger(self) -> None:
+        """The new size counts from its own write on."""
+        stream = Stream()
+        stream.pool(1)
+        stream.made("one")
+        stream.pool(2, 2)
+        stream.made("two")
+        assert stream.violations() == []
+
+        stream.made("three")
+        assert stream.broken() == [("AS-I3", 5)]
+
+    def test_an_orphan_that_is_taken_in(self) -> None:
+        """A sandbox that a pool takes in is none that it made."""
+        stream = Stream()
+        stream.pool(1)
+        stream.made("one")
+        stream.record(EntryType.ADDED, SANDBOX, "orphan", generateName="pool-")
+        stream.made("orphan")
+        stream.member("by-hand")
+
+        assert stream.violations() == []
+
+    def test_what_a_list_finds_has_no_instant(self) -> None:
+        """Members first seen after a gap of the watch may stem from before a scale-down."""
+        stream = Stream()
+        stream.pool(1, observed=1)
+        for name in ("one", "two"):
+            body = build(SANDBOX, name, 9, ownerReferences=owned_by(WARM_POOL, "uid-pool"), generateName="p-")
+            stream.history.record_list(9.0, SANDBOX, [*(s.raw for s in stream.history.live(SANDBOX)), body])
+
+        assert stream.violations() == []
+
+    def test_a_controller_that_does_not_promise_it(self) -> None:
+        """An invariant that is waived MUST NOT be reported, and the others are."""
+        stream = Stream()
+        stream.pool(1)
+        stream.made("one", "two")
+        stream.adopted("one", "a", labelled=True)
+
+        found = violations(stream.history.by_resource_version(), waived=frozenset({"AS-I3"}))
+        assert [v.invariant for v in found] == ["AS-I5"]
+
+
+class TestRest:
+    """AS-I4."""
+
+    def test_a_full_pool(self) -> None:
+        """A pool that reports its size and has as many Ready members is at rest."""
+        stream = Stream()
+        stream.pool(2, replicas=2, readyReplicas=2)
+        stream.made("one", "two", status={"conditions": ready()})
+        stream.adopted("other", "a")
+
+        assert unrest(stream.live()) == []
+
+    def test_a_pool_that_counts_what_is_not_there(self) -> None:
+        """A count without the members MUST be reported, with all the numbers."""
+        stream = Stream()
+        stream.pool(2, replicas=2, readyReplicas=2)
+        stream.made("one", status={"conditions": ready()})
+
+        assert unrest(stream.live()) == [
+            "AS-I4: pool pool of size 2 reports 2 members, 2 ready; it has 1, 1 ready"
+        ]
+
+    def test_a_pool_that_does_not_count(self) -> None:
+        """Members that are not reported, not Ready or leaving MUST keep a pool from being at rest."""
+        for counts, more in (
+            ({"replicas": 1}, {"status": {"conditions": ready()}}),
+            ({"replicas": 1, "readyReplicas": 1}, {"status": {"conditions": ready("False")}}),
+            ({"replicas": 1, "readyReplicas": 1}, {"status": {"conditions": ready()}, **DELETING}),
+        ):
+            stream = Stream()
+            stream.pool(1, **counts)
+            stream.made("one", **more)
+            assert len(unrest(stream.live())) == 1
+
+    def test_an_empty_pool(self) -> None:
+        """A pool of size 0 with nothing in it is at rest, one with a member is not."""
+        stream = Stream()
+        stream.pool(0)
+        assert unrest(stream.live()) == []
+
+        stream.made("one")
+        assert len(unrest(stream.live())) == 1
+
+
+class TestOrphans:
+    """AS-I6."""
+
+    def test_everything_belongs_to_something(self) -> None:
+        """What an existing claim, pool or sandbox owns is no orphan; nor is anything that is gone."""
+        stream = Stream()
+        stream.pool(1)
+        stream.claim("a")
+        stream.made("one")
+        stream.adopted("two", "a")
+        stream.pod("two", "pod")
+        stream.gone(POD, "two", uid="pod")
+
+        assert orphans(stream.live()) == []
+
+    def test_what_nobody_stands_for(self) -> None:
+        """A sandbox without claim or any owner, and a Pod without sandbox, MUST be reported."""
+        stream = Stream()
+        stream.claim("a")
+        stream.adopted("one", "a")
+        stream.pod("one", "pod-one")
+        stream.gone(CLAIM, "a")
+        stream.record(EntryType.ADDED, SANDBOX, "stray")
+        stream.pod("lost", "pod-lost")
+
+        assert orphans(stream.live()) == [
+            f"AS-I6: {what} is left behind"
+            for what in ("Sandbox asc-unit/one", "Sandbox asc-unit/stray", "Pod asc-unit/lost")
+        ]
 
 
 class TestSamePod:

@@ -14,6 +14,7 @@ import pytest
 
 from fixtures.kube.kinds import (
     CLAIM,
+    LEASE,
     NETWORK_POLICY,
     PERSISTENT_VOLUME_CLAIM,
     POD,
@@ -238,6 +239,9 @@ VIEWS: list[tuple[str, dict[str, Any], Object, Object | None]] = [
         template(spec={"envVarsInjectionPolicy": "Overrides", "volumeClaimTemplatesPolicy": "Overrides"}),
     ),
     ("policy-lie", {}, pool(), pool()),
+    ("rules-lie", {}, template(), template(spec={"networkPolicy": {}})),
+    ("rules-lie", {}, template(spec={"networkPolicy": {"egress": []}}), template()),
+    ("rules-lie", {}, pool(), pool()),
     ("skip-expire", {}, claim(**TTL), claim(lifecycle={"shutdownPolicy": "Retain"})),
     ("skip-expire", {}, alone(spec={"shutdownTime": LATER}), alone(spec={})),
     ("skip-expire", {}, claim(), claim()),
@@ -690,6 +694,51 @@ class TestWritesThatRemember:
         assert surroundings(made).sent == [("DELETE", SANDBOX.path(NAMESPACE, "old"), None)]
         assert wrote(made, "DELETE", SANDBOX, FOREGROUND, "stranger").bodies == [FOREGROUND]
 
+    @pytest.mark.parametrize("holder", ["", "host_01234567-89ab-cdef-0123-456789abcdef"])
+    def test_lease_kept(self, holder: str) -> None:
+        """A Lease MUST NOT be given back, but be taken and renewed."""
+        made = rule("lease-kept")
+
+        written = wrote(made, "PUT", LEASE, {"metadata": {"name": "l"}, "spec": {"holderIdentity": holder}})
+
+        assert (len(written.bodies), made.hits) == ((1, 0) if holder else (0, 1))
+        assert written.reply.ok
+
+    def test_orphan_delete(self) -> None:
+        """Deletions of claims MUST leave dependents behind; those of others go as they are."""
+        made = rule("orphan-delete")
+
+        assert wrote(made, "DELETE", CLAIM, None, "c").bodies[0]["propagationPolicy"] == "Orphan"
+        assert wrote(made, "DELETE", CLAIM, FOREGROUND, "c").bodies[0]["propagationPolicy"] == "Orphan"
+        assert wrote(made, "DELETE", SANDBOX, FOREGROUND, "s").bodies == [FOREGROUND]
+        assert made.hits == 2
+
+    def test_give_up(self) -> None:
+        """A write that was refused MUST NOT be tried again; others, and reads, go on."""
+        made = rule("give-up")
+        made.refused(Target.of("PATCH", SANDBOX.path(NAMESPACE, "s"), {}))
+        made.refused(Target.of("GET", SANDBOX.path(NAMESPACE, "other"), {}))
+
+        given_up = wrote(made, "PATCH", SANDBOX, {"spec": {}}, "s")
+
+        assert given_up.bodies == []
+        assert given_up.reply.ok
+        assert wrote(made, "PATCH", SANDBOX, {"spec": {}}, "other").bodies == [{"spec": {}}]
+        assert made.hits == 1
+
+    def test_two_leaders(self) -> None:
+        """A Lease MUST look free and be said to be taken, in every namespace; other kinds are left alone."""
+        made = rule("two-leaders")
+
+        read = made.refuse(Target.of("GET", LEASE.path("elsewhere", "l"), {}))
+        taken = made.refuse(Target.of("POST", LEASE.path("elsewhere"), {}))
+
+        assert made.namespace == ""
+        assert read is not None and read.status == 404
+        assert taken is not None and taken.ok
+        assert made.refuse(Target.of("GET", POD.path(NAMESPACE, "p"), {})) is None
+        assert made.hits == 1
+
     def test_count_lie(self) -> None:
         """A pool MUST be said to be full; where it is, that is no lie."""
         made = rule("count-lie")
@@ -742,6 +791,8 @@ class TestActs:
             ("edit", [member(), claimed()], 0),
             ("edit", [template(), claimed(), template(generation=2)], 1),
             ("edit", [template(), member(), template(generation=2)], 0),
+            ("finish", [edited(pod(), ("status", {"phase": "Failed"}))] * 2, 1),
+            ("finish", [pod(), edited(pod(owner=None), ("status", {"phase": "Failed"}))], 0),
         ],
     )
     def test_pod_kill(self, on: str, seen: list[Object], killed: int) -> None:
