@@ -202,6 +202,8 @@ class World:
     server: ApiServer
     sabotage: Sabotage
     controller: Controller
+    #: Ends the proxy as SIGTERM does.
+    stop: Callable[[], None]
 
     def put(self, obj: Object) -> None:
         """Somebody else creates or changes an object."""
@@ -253,8 +255,9 @@ def world() -> Iterator[World]:
     proxy = Proxy(loop.run(server.start()), False, {"Authorization": "Bearer secret"}, RULES)
 
     async def serve() -> web.AppRunner:
+        # Longer than any self-test: what does not end by itself is noticed.
         runner = web.AppRunner(
-            proxy.application(), access_log=None, shutdown_timeout=1, handler_cancellation=True
+            proxy.application(), access_log=None, shutdown_timeout=3 * SOON, handler_cancellation=True
         )
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -263,7 +266,9 @@ def world() -> Iterator[World]:
     runner = loop.run(serve())
     port = runner.addresses[0][1]
     controller = Controller(port)
-    yield World(loop.run, server, Sabotage(f"http://127.0.0.1:{port}"), controller)
+    yield World(
+        loop.run, server, Sabotage(f"http://127.0.0.1:{port}"), controller, lambda: loop.run(runner.cleanup())
+    )
     for connection in controller.open:
         connection.close()
     loop.run(runner.cleanup())

