@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, uses
+from fixtures.nodespread import HOLD_REFILL
 from fixtures.system.agent_sandbox import candidates, generated
 
 #: Cases that are tried, with claims one after the other and with claims at the same time.
@@ -15,12 +16,15 @@ SHRINKS = 20
     id="AS-Q04c",
     profile="WARMPOOL",
     level="extended",
-    features=["SandboxWarmPoolNodeSpread"],
+    features=["SandboxWarmPoolNodeSpread", "SandboxWarmPoolReplenishDelay"],
     needs=["sut-restart", "pod-status-control"],
-    killers=["as/hide-node", "as/ready-lie", "as/hide-ips"],
+    killers=["as/hide-node", "as/ready-lie"],
 )
-def test_any_pool_is_taken_from_in_order(make_queue, falsify, features):
+@uses("sut:exclusive")
+def test_any_pool_is_taken_from_in_order(controller, make_queue, falsify, features):
     """Whatever the members' nodes, readiness and addresses, claims MUST take them in the required order."""
+
+    controller.start(HOLD_REFILL)
 
     def complain(case):
         pool = make_queue(case.queue, placed=[member.name for member in reversed(case.queue)])

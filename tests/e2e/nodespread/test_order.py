@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, uses
+from fixtures.nodespread import HOLD_REFILL
 from fixtures.system.agent_sandbox import candidates
 
 NEEDS = ["sut-restart", "pod-status-control"]
@@ -62,12 +63,14 @@ def test_claims_at_the_same_time_take_in_order(make_queue):
     id="AS-Q05",
     profile="WARMPOOL",
     level="extended",
-    features=["SandboxWarmPoolNodeSpread"],
+    features=["SandboxWarmPoolNodeSpread", "SandboxWarmPoolReplenishDelay"],
     needs=NEEDS,
     killers=["as/hide-unready-node"],
 )
-def test_members_count_until_they_are_popped(make_queue):
+@uses("sut:exclusive")
+def test_members_count_until_they_are_popped(controller, make_queue):
     """A node's count MUST include members that are not Ready, and MUST NOT include those popped already."""
+    controller.start(HOLD_REFILL)
     pool = make_queue("a1@n1 b1@n2 c1@n3/not-ready c2@n3")
 
     taken = pool.claim_one_by_one(4, apart_from=candidates.SPREADS | candidates.COUNTS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, uses
+from fixtures.nodespread import HOLD_REFILL
 from fixtures.system.agent_sandbox import candidates
 from fixtures.system.agent_sandbox.predicates import is_bound, is_not_ready
 
@@ -45,12 +46,14 @@ def test_member_with_an_address_is_taken_though_it_is_not_ready(make_queue, wait
     profile="WARMPOOL",
     level="extended",
     strength="SHOULD",
-    features=FEATURES,
+    features=[*FEATURES, "SandboxWarmPoolReplenishDelay"],
     needs=NEEDS,
     killers=["as/lose-skipped", "as/reorder-skipped"],
 )
-def test_skipped_members_go_to_the_tail(make_queue):
+@uses("sut:exclusive")
+def test_skipped_members_go_to_the_tail(controller, make_queue):
     """Members that a claim passes over SHOULD go to the tail as they were popped, the fallback last."""
+    controller.start(HOLD_REFILL)
     pool = make_queue("u1@n1/not-ready u2@n1/not-ready p1@n1/no-address r1@n1")
 
     # The first claim leaves u2 p1 u1 behind.

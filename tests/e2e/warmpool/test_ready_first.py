@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, uses
+from fixtures.nodespread import HOLD_REFILL
 from fixtures.system.agent_sandbox import candidates
 
 
@@ -12,9 +13,11 @@ from fixtures.system.agent_sandbox import candidates
     id="AS-Q06",
     profile="WARMPOOL",
     level="extended",
+    features=["SandboxWarmPoolReplenishDelay"],
     needs=["sut-restart", "pod-status-control"],
     killers=["as/ready-lie", "as/lose-skipped"],
 )
+@uses("sut:exclusive")
 @pytest.mark.parametrize(
     ("queue", "taken"),
     [
@@ -22,8 +25,9 @@ from fixtures.system.agent_sandbox import candidates
         pytest.param("a1@n1/not-ready a2@n1 b1@n2", "a2 b1 a1", id="worked-example"),
     ],
 )
-def test_ready_member_wins_and_the_skipped_one_stays_claimable(make_queue, queue, taken):
+def test_ready_member_wins_and_the_skipped_one_stays_claimable(controller, make_queue, queue, taken):
     """A Ready member MUST be adopted before an older one that is not, which MUST stay claimable."""
+    controller.start(HOLD_REFILL)
     pool = make_queue(queue)
 
     # Who forgets what was skipped starts the last claim cold.
