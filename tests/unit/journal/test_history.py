@@ -185,6 +185,25 @@ def test_the_order_across_kinds_is_the_servers() -> None:
     assert [e.object.resource_version for e in history] == [10, 30, 20]
 
 
+def test_reading_states_is_safe_while_the_watch_goes_on() -> None:
+    """Objects that appear while the live ones are being read MUST NOT break the reading."""
+    history = History()
+    history.record(1.0, POD, ADDED, build(POD, "a", 1))
+
+    class Busy:
+        """Equal to POD; each comparison takes so long that another Pod has appeared meanwhile."""
+
+        def __eq__(self, other: object) -> bool:
+            number = len(history) + 1
+            history.record(float(number), POD, ADDED, build(POD, f"late-{number}", number))
+            return other == POD
+
+        __hash__ = None  # type: ignore[assignment]
+
+    assert [s.name for s in history.live(Busy())] == ["a"]  # type: ignore[arg-type]
+    assert len(history) == 2
+
+
 def test_iterating_is_safe_while_the_watch_goes_on() -> None:
     """A reader MUST see the history as it was when it began."""
     history = History()
