@@ -227,6 +227,15 @@ VIEWS: list[tuple[str, dict[str, Any], Object, Object | None]] = [
     ("fake-ips", {}, claimed(ip=False), claimed(ip=False)),
     ("hide-node", {}, member(), edited(member(), ("status", "nodeName", GONE))),
     ("hide-node", {}, claimed(), claimed()),
+    ("hide-node", {"unready": True}, member(), member()),
+    (
+        "hide-node",
+        {"unready": True},
+        member(ready=False),
+        edited(member(ready=False), ("status", "nodeName", GONE)),
+    ),
+    ("node-lie", {}, member("m1"), member("m1", node="node-of-m1")),
+    ("node-lie", {}, claimed(), claimed()),
     ("hide-cold", {}, claimed("claim"), None),
     ("hide-cold", {}, claimed("m1"), claimed("m1")),
     ("hide-cold", {}, member(), member()),
@@ -358,26 +367,86 @@ class TestViewsThatRemember:
         assert made.view(member("m1")) == member("m1")
         assert made.view(claimed("m4")) == claimed("m4")
 
-    def test_node_lie(self) -> None:
-        """Members MUST look spread over the nodes in turn, and the first come after the second."""
-        made = rule("node-lie")
-        first, second, third = member("m1", node="n1"), member("m2", node="n2"), member("m3", node="n2")
-
-        told = run(made, events(("ADDED", first), ("MODIFIED", first), ("ADDED", second), ("ADDED", third)))
-        nodes = [made.view(copy.deepcopy(m)) for m in (first, second, third, second)]
-
-        assert told == [("ADDED", "m2"), ("ADDED", "m1"), ("ADDED", "m3")]
-        assert [n["status"]["nodeName"] for n in nodes if n] == ["n1", "n2", "n1", "n2"]
-        assert surroundings(made).hits[0] == "m2 is delivered first"
-
-    def test_node_lie_lets_a_first_member_go(self) -> None:
-        """A first member that is deleted before it was delivered MUST never be told of."""
-        made = rule("node-lie")
+    def test_order_lie(self) -> None:
+        """A pool's first member MUST come after its second; pools from before are left alone."""
+        made = rule("order-lie")
         first, second, third = member("m1"), member("m2"), member("m3")
+        seen = events(("ADDED", first), ("MODIFIED", first), ("ADDED", second), ("ADDED", third))
+
+        assert run(made, seen) == [("ADDED", "m1"), ("MODIFIED", "m1"), ("ADDED", "m2"), ("ADDED", "m3")]
+        assert made.hits == 0
+        told = run(made, [*events(("ADDED", pool())), *seen])
+
+        assert told == [("ADDED", "pool"), ("ADDED", "m2"), ("ADDED", "m1"), ("ADDED", "m3")]
+        assert surroundings(made).hits == ["m2 is delivered first"]
+
+    def test_order_lie_lets_a_first_member_go(self) -> None:
+        """A first member that is deleted before it was delivered MUST never be told of."""
+        made = rule("order-lie")
+        first, second, third = member("m1"), member("m2"), member("m3")
+        run(made, events(("ADDED", pool())))
 
         told = run(made, events(("ADDED", first), ("DELETED", first), ("ADDED", second), ("ADDED", third)))
 
         assert told == [("ADDED", "m3"), ("ADDED", "m2")]
+
+    @pytest.mark.parametrize(("which", "before", "after"), [("fewest", "m3", "m2"), ("turns", "m1 m2", "m3")])
+    def test_only_node(self, which: str, before: str, after: str) -> None:
+        """Only members of the node whose turn it wrongly is MUST look placed, and the turn MUST move on."""
+        made = rule("only-node", which=which)
+        members = [member("m1", node="n1"), member("m2", node="n1"), member("m3", node="n2")]
+
+        def placed() -> str:
+            seen = [made.view(copy.deepcopy(m)) for m in members]
+            return " ".join(m["metadata"]["name"] for m in seen if m and m["status"].get("nodeName"))
+
+        run(made, events(*[("ADDED", m) for m in members]))
+        first = placed()
+        run(made, events(("MODIFIED", claimed("m1"))))
+        del members[0]
+
+        assert (first, placed()) == (before, after)
+        assert made.hits > 0
+        assert made.view(claimed("m9")) == claimed("m9")
+
+    def test_requeue_placed(self) -> None:
+        """A member MUST come anew when its node becomes known, once; its pool makes no other meanwhile."""
+        made = rule("requeue-placed")
+        before = wrote(made, "POST", SANDBOX, FRESH).bodies
+
+        told = run(
+            made,
+            events(
+                ("ADDED", member("m1", node="")),
+                ("MODIFIED", member("m1")),
+                ("MODIFIED", member("m1")),
+                ("MODIFIED", claimed("m2")),
+            ),
+        )
+
+        assert told == [
+            ("ADDED", "m1"),
+            ("DELETED", "m1"),
+            ("ADDED", "m1"),
+            ("MODIFIED", "m1"),
+            ("MODIFIED", "m2"),
+        ]
+        assert before == [FRESH]
+        assert wrote(made, "POST", SANDBOX, FRESH).reply.status == 500
+        assert wrote(made, "POST", SANDBOX, COLD).bodies == [COLD]
+        assert made.hits == 1
+
+    def test_reorder_skipped(self) -> None:
+        """With an assignment the members that are not Ready MUST come anew, oldest first, and no others."""
+        made = rule("reorder-skipped")
+        skipped = [member("m2", ready=False), member("m3", ready=False)]
+        run(made, events(("ADDED", member("m1")), *[("ADDED", m) for m in skipped]))
+
+        wrote(made, "PUT", CLAIM, claim(assigned="m1"))
+
+        assert [o["metadata"]["name"] for o in surroundings(made).again] == ["m2", "m2", "m3", "m3"]
+        assert made.hits == 2
+        assert made.view(member("m2")) == member("m2")
 
     @pytest.mark.parametrize(
         ("name", "parameters", "withheld", "delivered"),
