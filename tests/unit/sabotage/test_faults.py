@@ -168,23 +168,58 @@ class TestHold:
 class TestSlow:
     """Writes are late."""
 
-    def test_a_write_is_late(self, world: World) -> None:
-        """A write MUST be passed on after the given time."""
-        with world.sabotage.during("slow", HERE, seconds=0.2):
+    @pytest.mark.parametrize("name", ["slow", "late-reply"])
+    def test_a_write_is_late(self, world: World, name: str) -> None:
+        """A write MUST be passed on, or answered, after the given time."""
+        with world.sabotage.during(name, HERE, seconds=0.2):
             begun = time.monotonic()
             world.controller.create()
 
         assert time.monotonic() - begun >= 0.2
 
-    def test_the_end_of_the_rule_ends_the_waiting(self, world: World, background: Any) -> None:
-        """A write that still waits MUST go on at once when the rule ends."""
-        rule = world.sabotage.rule("slow", HERE, seconds=600)
+    @pytest.mark.parametrize(("name", "carried_out"), [("slow", []), ("late-reply", ["POST sandboxes"])])
+    def test_the_end_of_the_rule_ends_the_waiting(
+        self, world: World, background: Any, name: str, carried_out: list[str]
+    ) -> None:
+        """What still waits, a write or its reply, MUST go on at once when the rule ends."""
+        rule = world.sabotage.rule(name, HERE, seconds=600)
         result = background(world.controller.create)
         eventually(lambda: rule.hits == 1)
+        before = world.writes()
 
         rule.remove()
 
+        assert before == carried_out
         assert result().status == 201
+
+
+class TestOvertake:
+    """Somebody else is faster."""
+
+    def test_the_object_is_changed_just_before(self, world: World) -> None:
+        """The object MUST be changed before a write to it or its status; a creation is left alone."""
+        with world.sabotage.during("overtake", HERE, times=1) as rule:
+            world.controller.create()
+            version = world.server.version
+            world.controller.send("PATCH", SANDBOX.path(HERE, "one", "status"), {"status": {}})
+
+            assert rule.hits == 1
+        assert world.writes() == ["POST sandboxes", "PATCH one", "PATCH status"]
+        assert world.server.version == version + 2
+
+
+class TestNoteWrites:
+    """Writes are counted."""
+
+    def test_every_write_that_goes_out_counts(self, world: World) -> None:
+        """Each write that reaches the API server MUST count, no read and no refused one."""
+        with world.sabotage.during("note-writes", HERE) as rule:
+            world.controller.create()
+            world.controller.get()
+            with world.sabotage.during("refuse", HERE, status=409):
+                world.controller.create()
+
+            assert rule.hits == 1
 
 
 class TestWatches:
