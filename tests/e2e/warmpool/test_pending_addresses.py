@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.conformance import conformance
 from fixtures.errors import Undecided
+from fixtures.journal.predicates import exists
 from fixtures.kube.kinds import CLAIM, SANDBOX
 from fixtures.system.agent_sandbox.predicates import has_counted, is_bound
 from fixtures.system.agent_sandbox.views import Sandbox
@@ -36,6 +37,7 @@ def test_claim_waits_for_an_address_then_starts_cold(
     pool = make_pool(replicas=1, template=template, filled=False)
     wait.until(pool, has_counted(1, 0), limit="pool_fill")
     [member] = pool.members()
+    wait.until(sandboxes.pod(member.name), exists(), limit="immediately")
 
     claim = make_claim(pool)
     if case == "in-time":
