@@ -49,10 +49,12 @@ class Surroundings:
     sent: list[tuple[str, str, Object | None]] = field(default_factory=list)
     hits: list[str] = field(default_factory=list)
     again: list[Object] = field(default_factory=list)
+    #: What the API server answers.
+    answer: Object = field(default_factory=dict)
 
     async def send(self, method: str, path: str, body: Object | None = None) -> Object | None:
         self.sent.append((method, path, body))
-        return {}
+        return self.answer
 
     def report(self, rule: Rule, text: str) -> None:
         self.hits.append(text)
@@ -236,6 +238,16 @@ VIEWS: list[tuple[str, dict[str, Any], Object, Object | None]] = [
     ),
     ("node-lie", {}, member("m1"), member("m1", node="node-of-m1")),
     ("node-lie", {}, claimed(), claimed()),
+    ("all-adoptable", {}, member(), member()),
+    ("all-adoptable", {}, member(deletionTimestamp="now"), member()),
+    (
+        "all-adoptable",
+        {},
+        member(labels={}),
+        member(labels={POOL_HASH: "any", TEMPLATE_REF_HASH: "any"}),
+    ),
+    ("all-adoptable", {}, alone(), alone()),
+    ("all-adoptable", {}, claimed(deletionTimestamp="now"), claimed(deletionTimestamp="now")),
     ("hide-cold", {}, claimed("claim"), None),
     ("hide-cold", {}, claimed("m1"), claimed("m1")),
     ("hide-cold", {}, member(), member()),
@@ -602,22 +614,6 @@ WRITES: list[tuple[str, dict[str, Any], str, Kind, str | None, Object, list[Obje
     ),
     ("ready-early", {}, "PATCH", CLAIM, "status", BINDING, [BINDING]),
     (
-        "orphan-member",
-        {},
-        "POST",
-        SANDBOX,
-        None,
-        FRESH,
-        [
-            edited(
-                FRESH,
-                ("metadata", "ownerReferences", 0, "kind", "ConfigMap"),
-                ("metadata", "ownerReferences", 0, "apiVersion", "v1"),
-            )
-        ],
-    ),
-    ("orphan-member", {}, "POST", SANDBOX, None, COLD, [COLD]),
-    (
         "eviction-flag",
         {},
         "POST",
@@ -772,6 +768,24 @@ class TestWritesThatRemember:
 
         assert (len(written.bodies), made.hits) == ((1, 0) if holder else (0, 1))
         assert written.reply.ok
+
+    def test_cross_namespace(self) -> None:
+        """A claim that starts cold MUST be given a member of a pool of that name elsewhere, and no other."""
+        made = rule("cross-namespace")
+        mine, other = claim(warmPoolRef={"name": "pool"}), member("theirs")
+        other["metadata"]["namespace"] = "elsewhere"
+        surroundings(made).answer = {"items": [member("ours"), other]}
+        run(made, events(("ADDED", mine)))
+        cold = edited(COLD, ("metadata", "ownerReferences", 0, "uid", mine["metadata"]["uid"]))
+
+        written = wrote(made, "POST", SANDBOX, cold)
+
+        assert written.bodies == [cold]
+        _, (method, path, change) = surroundings(made).sent
+        assert (method, path) == ("PATCH", SANDBOX.path("elsewhere", "theirs"))
+        assert change is not None
+        assert change["metadata"]["ownerReferences"][0]["uid"] == mine["metadata"]["uid"]
+        assert made.hits == 1
 
     def test_orphan_delete(self) -> None:
         """Deletions of claims MUST leave dependents behind; those of others go as they are."""
