@@ -6,13 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
-from fixtures.conformance.results import Results
+from fixtures.conformance.mutants import REGISTRY
+from fixtures.conformance.results import Results, read
+from fixtures.conformance.roster import ROSTER, Roster, from_entry
 from fixtures.proof import __main__ as proof
+from fixtures.versions.defects import DEFECTS
 from tests.unit.proof.conftest import KILLS, SUITE, Sample
 
 WHOLE = Results({}, (), {}, (), {"finished": True})
 DOCTORED = replace(WHOLE, problems=("WrongHash: it does not fit",))
+
+
+FAILING = """
+@claims(3)
+def test_no_release_passes_this():
+    "It MUST hold."
+    assert False
+"""
 
 
 class Runs:
@@ -182,3 +194,48 @@ class TestCommandLine:
 
         assert done.code == 3
         assert "the record of the run with mutants is not whole: WrongHash" in done.text
+
+
+def test_a_named_case_alone_meets_its_mutant(sample: Sample) -> None:
+    """Where the registry names a case, no other case of the test MUST meet the mutant."""
+    sample.write()
+    file = sample.project.path / REGISTRY
+    entries = yaml.safe_load(file.read_text())
+    next(k for e in entries for k in e["killed_by"] if k["test"] == "AS-C02")["case"] = "twice"
+    file.write_text(yaml.safe_dump(entries))
+
+    done = sample.prove()
+
+    assert done.code == 0, done.text
+    assert [c["hits"] for c in done.matrix["cells"]] == [1, 1, 2]
+    mutated = read(done.folder / "mutants" / "results.jsonl")
+    assert {p.nodeid.rpartition("::")[2] for p in mutated.phases if p.id == "AS-C02"} == {
+        "test_there_is_an_answer[twice-as/silent]"
+    }
+
+
+@pytest.mark.parametrize("repaired", ["not yet", "0.1.0"])
+def test_what_fails_on_every_release_needs_no_mutant(sample: Sample, repaired: str) -> None:
+    """A test that every release fails MUST be left out of the proof, until a release repairs it."""
+    sample.write(SUITE + FAILING, {**KILLS, "as/wrong": {"AS-C01": "answer == 42", "AS-C03": "x"}})
+    roster = sample.project.path / ROSTER
+    content = yaml.safe_load(roster.read_text())
+    next(r for r in content["requirements"] if r["id"] == "AS-C03")["killers"] = []
+    requirements = tuple(from_entry(fields) for fields in content["requirements"])
+    roster.write_text(Roster(requirements).to_yaml())
+    registry = sample.project.path / REGISTRY
+    entries = yaml.safe_load(registry.read_text())
+    for entry in entries:
+        entry["killed_by"] = [k for k in entry["killed_by"] if k["test"] != "AS-C03"]
+    registry.write_text(yaml.safe_dump(entries))
+    defect = {"requirement": "AS-C03", "issue": "none", "title": "t", "repaired": repaired, "shows": "x"}
+    (sample.project.path / DEFECTS).write_text(yaml.safe_dump([defect]))
+
+    done = sample.prove()
+
+    if repaired == "not yet":
+        assert done.code == 0, done.text
+        assert "AS-C03" not in {test for test, _ in done.cells}
+    else:
+        assert done.code == 4
+        assert "AS-C03 names no killer" in done.text

@@ -150,7 +150,7 @@ class TestCells:
     def test_both_together(self, tmp_path: Path) -> None:
         """A test MUST meet the mutant for everyone and its own, each once."""
         file = tmp_path / "cells.json"
-        file.write_text(json.dumps({"AS-C01": ["as/lie", "as/null"]}))
+        file.write_text(json.dumps({"AS-C01": {"as/lie": "warm", "as/null": "warm"}}))
 
         found = Cells.read("as/null", file, KNOWN)
 
@@ -158,14 +158,15 @@ class TestCells:
         assert found.of("AS-C01") == ("as/null", "as/lie")
         assert found.of("AS-C02") == ("as/null",)
         assert found.ids == {"AS-C01"}
+        assert [found.case("AS-C01", name) for name in ("as/lie", "as/null")] == ["warm", ""]
 
     @pytest.mark.parametrize(
         ("content", "complaint"),
         [
             ("{", "Expecting property name"),
-            ("[]", "it takes {requirement id: [mutant id]}"),
-            ('{"AS-C01": "as/lie"}', "it takes {requirement id: [mutant id]}"),
-            ('{"AS-C01": ["as/lies"]}', "unknown mutant 'as/lies' in --cells"),
+            ("[]", "it takes {requirement id: {mutant id: case}}"),
+            ('{"AS-C01": "as/lie"}', "it takes {requirement id: {mutant id: case}}"),
+            ('{"AS-C01": {"as/lies": ""}}', "unknown mutant 'as/lies' in --cells"),
         ],
     )
     def test_a_wrong_file_is_refused(self, tmp_path: Path, content: str, complaint: str) -> None:

@@ -109,6 +109,18 @@ def test_a_wrong_list_is_refused_by_name(tmp_path: Path, text: str, complaint: s
         load(file, {"AS-W02"})
 
 
+def test_a_defect_that_no_release_repaired_is_expected_in_all() -> None:
+    """A defect without a repair MUST be seen in every version."""
+    defect = Defect("AS-W02", "none known", "t", None, "too many")
+
+    found = [sighting(defect, v, phases("failed", "too many")) for v in ("v0.5.3", "v9.0.0")]
+
+    assert problems(found) == []
+    assert "not yet" in lines(found, ["v0.5.3", "v9.0.0"])[1]
+    assert problems([sighting(defect, "v9.0.0", phases("passed"))]) != []
+    assert defect.number == ""
+
+
 def test_the_list_of_the_suite_is_right() -> None:
     """The suite's own list MUST be readable and name requirements that exist."""
     requirements = {r.id for r in load_roster(ROOT / ROSTER).requirements}
