@@ -245,6 +245,18 @@ class TestHandles:
         assert Sandbox(made.created.raw).claim_owner == "uid-c"
         assert stub.writes[-1][2]["metadata"]["labels"] == {CLAIM_UID: "uid-c"}
 
+    def test_an_owner_that_does_not_control(self, sandboxes: Sandboxes) -> None:
+        """A reference to an owner MUST say whether it controls what it owns."""
+        claim = sandboxes.claim("pool", "c")
+
+        references = [claim.as_owner(), claim.as_owner(controls=False)]
+        owned = Sandbox(build(SANDBOX, "s", 1, ownerReferences=references))
+
+        assert [(o.kind, o.uid, o.controller) for o in owned.owners] == [
+            (CLAIM.name, "uid-c", True),
+            (CLAIM.name, "uid-c", False),
+        ]
+
     def test_a_pool_made_from_a_name_has_no_template(self, sandboxes: Sandboxes) -> None:
         """Asking for the template of such a pool MUST be an error that says why."""
         with pytest.raises(LookupError, match="pool p was made from the name of a template"):
