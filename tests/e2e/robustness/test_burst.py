@@ -62,7 +62,7 @@ def test_nothing_adopted_keeps_the_label_of_its_pool(workload):
 
 @conformance(id="AS-I6", profile="CLAIMS", level="core", needs=["gc"], killers=["as/orphan-delete"])
 def test_nothing_is_left_of_claims_and_pools(workload):
-    """Once claims have expired, and when all claims and pools are deleted, nothing of them MUST be left."""
+    """When all claims and pools have expired or been deleted nothing of them MUST be left."""
     workload.prepare()
     workload.burst()
 
