@@ -369,6 +369,30 @@ def test_exclusive_tests_run_alone(project: Project) -> None:
     assert shared_together
 
 
+def test_exclusive_tests_come_last(project: Project) -> None:
+    """Tests that share the system MUST come first, in their own order, and those that need it alone last."""
+    project.write('''
+        @claims(1)
+        @uses("sut:exclusive")
+        def test_alone():
+            """It MUST be alone."""
+            stub_testbed.note("alone")
+
+        @claims(2)
+        def test_second():
+            """It MUST share."""
+            stub_testbed.note("second")
+
+        @claims(3)
+        def test_third():
+            """It MUST share."""
+            stub_testbed.note("third")
+    ''')
+
+    assert project.run().code == 0
+    assert project.log()[1:-1] == ["second", "third", "alone"]
+
+
 def test_modes_agree(project: Project, mode: Sequence[str]) -> None:
     """A clean suite MUST be conformant with exit code 0, serial and with workers."""
     project.write('''
