@@ -121,6 +121,15 @@ def test_a_defect_that_no_release_repaired_is_expected_in_all() -> None:
     assert defect.number == ""
 
 
+def test_a_version_from_before_a_defect_was_known_is_not_judged() -> None:
+    """A version before `since` MUST neither confirm nor contradict a defect."""
+    defect = Defect("AS-W02", ISSUE, "t", None, "too many", since=Version("0.5.5"))
+
+    assert sighting(defect, "v0.5.3", phases("passed")).seen is Seen.NOT_JUDGED
+    assert problems([sighting(defect, "v0.5.3", phases("passed"))]) == []
+    assert problems([sighting(defect, "v0.5.5", phases("passed"))]) != []
+
+
 def test_the_list_of_the_suite_is_right() -> None:
     """The suite's own list MUST be readable and name requirements that exist."""
     requirements = {r.id for r in load_roster(ROOT / ROSTER).requirements}
