@@ -8,9 +8,7 @@ from fixtures.system.agent_sandbox.predicates import is_bound, is_ready
 CLAIMS = 12
 
 
-@conformance(
-    id="AS-Q15", profile="CLAIMS", level="core", killers=["as/dup-bind", "as/fake-transfer", "as/lost-status"]
-)
+@conformance(id="AS-Q15", profile="CLAIMS", level="core", killers=["as/dup-bind", "as/fake-transfer"])
 def test_concurrent_claims_get_distinct_warm_sandboxes(make_pool, sandboxes, wait):
     """Concurrent claims for a pool with enough ready members MUST each get a warm sandbox of their own."""
     pool = make_pool(replicas=CLAIMS)

@@ -868,8 +868,7 @@ class TestActs:
     @pytest.mark.parametrize(
         ("on", "seen", "killed"),
         [
-            ("adoption", [member(), claimed(), claimed()], 1),
-            ("adoption", [claimed(), claimed(spec={}, generation=2)], 0),
+            ("adoption", [member(), claimed(), claimed(spec={}, generation=2)], 0),
             ("edit", [claimed(), claimed(spec={}, generation=2), claimed(spec={}, generation=2)], 1),
             ("edit", [member(), claimed()], 0),
             ("edit", [template(), claimed(), template(generation=2)], 1),
@@ -886,6 +885,18 @@ class TestActs:
 
         assert sent == [("DELETE", POD.path(NAMESPACE, "m1"), {"gracePeriodSeconds": 0})] * killed
         assert made.hits == killed
+
+    def test_pod_kill_on_adoption(self) -> None:
+        """The Pod MUST be gone when an adoption is answered, and no other write take it away."""
+        made = rule("pod-kill", on="adoption")
+        handed_over = {"metadata": {"ownerReferences": owned(CLAIM)}}
+
+        assert wrote(made, "PATCH", SANDBOX, handed_over, "m1").bodies == [handed_over]
+        assert surroundings(made).sent == [("DELETE", POD.path(NAMESPACE, "m1"), {"gracePeriodSeconds": 0})]
+        wrote(made, "PATCH", SANDBOX, {"metadata": {"labels": {}}}, "m1")
+        wrote(rule("pod-kill", on="edit"), "PATCH", SANDBOX, handed_over, "m1")
+
+        assert made.hits == len(surroundings(made).sent) == 1
 
     def test_pod_tamper(self) -> None:
         """A sandbox's Pod MUST be given what is not its own, and lose what was asked for; others stay."""
