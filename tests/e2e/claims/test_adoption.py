@@ -176,6 +176,8 @@ def test_adoption_changes_nothing_that_runs(
     adopted = wait.until(sandboxes.named(member.name), owned_by(claim.uid), limit="immediately")
     running = wait.until(sandboxes.pod(member.name), lacks_label(POOL_HASH), limit="immediately")
 
+    # The state that was waited for may have been its last.
+    assert wait.current(sandboxes.pod(member.name)).uid == pod.uid
     assert (adopted.name, adopted.uid) == (member.name, member.uid)
     assert adopted.pod_spec == member.pod_spec
     assert adopted.spec["volumeClaimTemplates"] == member.spec["volumeClaimTemplates"]
