@@ -146,7 +146,7 @@ def sample(
     """A sample project, in which the proof runs."""
     monkeypatch.setattr(childrun, "ROOT", project.path)
     monkeypatch.setattr(proof, "ROOT", project.path)
-    monkeypatch.setattr(proof, "obey_signals", lambda: None)
+    monkeypatch.setattr(childrun, "obey_signals", lambda: None)
     monkeypatch.setattr(proof, "_delete_cluster", lambda name: None)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p fixtures.plugin")

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from fixtures import childrun
 from fixtures.conformance.results import Phase, Results
 from fixtures.errors import StartError
 from fixtures.repeat import __main__ as command
@@ -83,7 +84,7 @@ def test_each_run_gets_the_next_seed(
         return results("failed" if len(seen) == 2 else "passed")
 
     monkeypatch.setattr(command, "run_suite", run_suite)
-    monkeypatch.setattr(command, "obey_signals", lambda: None)
+    monkeypatch.setattr(childrun, "obey_signals", lambda: None)
 
     code = command.main(["--times=3", "--seed=5", f"--artifacts={tmp_path / 'x'}", "--", "--id", "AS-C01"])
 
@@ -107,7 +108,7 @@ def test_runs_before_one_that_broke_off_are_not_lost(
         return reply
 
     monkeypatch.setattr(command, "run_suite", run_suite)
-    monkeypatch.setattr(command, "obey_signals", lambda: None)
+    monkeypatch.setattr(childrun, "obey_signals", lambda: None)
 
     assert command.main(["--times=3", f"--artifacts={tmp_path / 'x'}"]) == 3
     text = capsys.readouterr().out

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
+from fixtures import childrun
 from fixtures.conformance.results import Phase
 from fixtures.conformance.roster import ROSTER
 from fixtures.conformance.roster import load as load_roster
@@ -141,7 +142,7 @@ def test_only_releases_are_compared(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A controller that is no release MUST be refused: it is neither before nor after a repair."""
-    monkeypatch.setattr(command, "obey_signals", lambda: None)
+    monkeypatch.setattr(childrun, "obey_signals", lambda: None)
 
     assert command.main(["--controller", "src:.."]) == 4
     assert "--controller src:..: only releases" in capsys.readouterr().out
