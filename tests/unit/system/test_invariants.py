@@ -471,6 +471,18 @@ class TestSamePod:
             "AS-I9 at resourceVersion 5: adopted sandbox box lost Pod pod-1 and got pod-2"
         ]
 
+    def test_a_pod_replaced_after_the_end_of_its_claim(self) -> None:
+        """What happens to the sandbox of a deleted claim, which is being collected, MUST NOT matter."""
+        stream = Stream()
+        stream.claim("a")
+        stream.adopted("box", "a")
+        stream.pod("box", "pod-1")
+        stream.gone(CLAIM, "a")
+        stream.gone(POD, "box", uid="pod-1")
+        stream.pod("box", "pod-2")
+
+        assert stream.violations() == []
+
     def test_a_pod_that_the_test_took_away(self) -> None:
         """The loss of an excused Pod is not the controller's doing; that of the next one is."""
         stream = Stream()
