@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from fixtures.conformance import conformance
-from fixtures.kube.kinds import TEMPLATE
 from fixtures.system.agent_sandbox.predicates import is_bound, is_ready, owned_by
 from fixtures.system.agent_sandbox.views import POOL_HASH, TEMPLATE_REF_HASH, name_hash
 
@@ -25,18 +24,11 @@ def test_pool_takes_in_orphans_of_its_blueprint(make_pool, make_claim, sandboxes
     if case == "other-spec":
         pod_template = pod_template | {"spec": pod_template["spec"] | {"hostname": "other"}}
     reference = "other" if case == "other-template" else template.name
-    owner = {
-        "apiVersion": TEMPLATE.api_version,
-        "kind": TEMPLATE.name,
-        "name": template.name,
-        "uid": template.uid,
-        "controller": True,
-    }
     orphan = sandboxes.sandbox(
         "orphan",
         metadata={
             "labels": {POOL_HASH: name_hash(POOL), TEMPLATE_REF_HASH: name_hash(reference)},
-            "ownerReferences": [owner] if case == "foreign" else [],
+            "ownerReferences": [template.as_owner()] if case == "foreign" else [],
         },
         podTemplate=pod_template,
     )
