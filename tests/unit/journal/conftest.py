@@ -51,7 +51,6 @@ def open_journal(server: ScriptedServer, hasty: None) -> Iterator[Callable[..., 
 
 def leftover_tasks() -> list[str]:
     """Coroutines that still run on the journals' event loop."""
-    background = journal._background()
 
     async def others() -> list[str]:
         # Cancelled tasks and closed sockets get their turn first.
@@ -59,7 +58,7 @@ def leftover_tasks() -> list[str]:
         mine = asyncio.current_task()
         return [repr(task) for task in asyncio.all_tasks() if task is not mine]
 
-    return list(background.run(others(), SOON))
+    return list(journal.background().run(others(), SOON))
 
 
 def eventually(what: Callable[[], bool]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fixtures.metrics import total
+import pytest
+
+from fixtures.exposition import ExpositionError, total
 
 TEXT = """\
 # HELP latency_count not a sample
@@ -20,7 +22,7 @@ def test_samples_with_the_labels_are_added_up() -> None:
     assert total(TEXT, "latency_count", template="a") == 3
     assert total(TEXT, "latency_count", kind="warm") == 6
     assert total(TEXT, "latency_count", kind="warm", template="a") == 2
-    assert total(TEXT, "latency_count", template='b \\"quoted\\", {odd}') == 4
+    assert total(TEXT, "latency_count", template='b "quoted", {odd}') == 4
     assert total(TEXT, "up") == 1
 
 
@@ -29,3 +31,13 @@ def test_what_was_never_counted_is_zero() -> None:
     assert total(TEXT, "latency_count", kind="hot") == 0
     assert total(TEXT, "latency") == 0
     assert total("", "up") == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<html><body>401 Unauthorized</body></html>\n", "up\n", "up one\n", 'up{a="b} 1\n', "401 Unauthorized"],
+)
+def test_another_format_is_an_error(text: str) -> None:
+    """A text in another format, such as an error page, MUST NOT read as a component that counted nothing."""
+    with pytest.raises(ExpositionError, match="not in Prometheus' text format"):
+        total(text, "up")
