@@ -109,7 +109,7 @@ def test_what_replays_nothing_is_not_refused(suite: Project) -> None:
         (["--perf-budgets=none.yaml"], "--perf-budgets none.yaml: there is no file"),
         (["--compare=v0.5.5"], "--compare needs --with SPEC beside it"),
         (["--with=v0.5.5"], "--with needs --compare SPEC beside it"),
-        (["--slower=2"], "--slower makes the second of two controllers slower"),
+        (["--slower=2", "--perf-save=x"], "such a run is no baseline"),
         (["--compare=v0.5.5", "--with=v0.5.6", "--slower=1"], "--slower takes a factor above 1"),
         (["--compare=v0.5.5", "--with=0.5.6"], "--with 0.5.6: '0.5.6' is not a version"),
     ],
@@ -377,7 +377,7 @@ def test_what_pytest_benchmark_warns_of_is_no_crash(suite: Project) -> None:
     ("arguments", "ran"),
     [
         pytest.param((), "test_alone", id="nothing to compare"),
-        pytest.param(("--compare=v0.5.5", "--with=v0.5.6"), "test_both", id="two controllers"),
+        pytest.param(("--compare=v0.5.5", "--with=v0.5.6", "--slower=2"), "test_both", id="two controllers"),
     ],
 )
 def test_comparisons_run_by_themselves(suite: Project, arguments: tuple[str, ...], ran: str) -> None:
@@ -390,7 +390,8 @@ def test_comparisons_run_by_themselves(suite: Project, arguments: tuple[str, ...
         def test_alone(): pass
 
         @pytest.mark.comparison
-        def test_both(): pass
+        def test_both(perf_options):
+            assert perf_options.slower == 2
         """,
         "test_two.py",
     )
@@ -410,7 +411,7 @@ def test_a_test_reads_the_options(suite: Project) -> None:
 
         @pytest.mark.comparison
         def test_options(perf_options, pytestconfig):
-            assert (perf_options.arms, perf_options.slower) == (("v0.5.5", "v0.5.6"), 2)
+            assert (perf_options.arms, perf_options.slower) == (("v0.5.5", "v0.5.6"), 1)
             assert perf_options.budgets == pytestconfig.rootpath / "mine.yaml"
             assert (perf_options.strict, perf_options.allow_new, perf_options.save) == (True, True, "x.1")
         """,
@@ -419,7 +420,7 @@ def test_a_test_reads_the_options(suite: Project) -> None:
 
     ended = suite.run(
         "tests/perf/test_options.py",
-        *("--compare=v0.5.5", "--with=v0.5.6", "--slower=2", "--perf-budgets=mine.yaml"),
+        *("--compare=v0.5.5", "--with=v0.5.6", "--perf-budgets=mine.yaml"),
         *("--perf-strict", "--perf-allow-new", "--perf-save=x.1"),
     )
 

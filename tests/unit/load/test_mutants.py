@@ -12,18 +12,21 @@ from pathlib import Path
 import pytest
 
 from fixtures.load.fakeserver import FakeServer
+from fixtures.load.site import LoadSite
 from tests.unit.conformance.conftest import Project, project
-from tests.unit.load import mutants_cal, mutants_generator, mutants_judge, mutants_show
+from tests.unit.load import mutants_cal, mutants_generator, mutants_judge, mutants_show, mutants_site
 from tests.unit.load.mutants import Fired
 from tests.unit.load.sample_suites import HEALTHY, with_performance_tests, without_cpu_info
+from tests.unit.load.test_site import site
 
-__all__ = ["project"]
+__all__ = ["project", "site"]
 
 PARTS = {
     "instrument": mutants_cal.MUTANTS,
     "generator": mutants_generator.MUTANTS,
     "judge": mutants_judge.MUTANTS,
     "publisher": mutants_show.MUTANTS,
+    "site": mutants_site.MUTANTS,
 }
 CASES = [
     pytest.param(mutant.lie, test, id=f"{part}-{name}-{test}")
@@ -32,7 +35,7 @@ CASES = [
     for test in mutant.killed_by
 ]
 #: Section 11 of the performance contract, without what is no part of the measurement: list-per-claim (a
-#: controller), env-v1alpha1-served and ab-default-flags (what a run is started with).
+#: controller) and env-v1alpha1-served (what a cluster is started with).
 CONTRACT = frozenset(
     """
     slow-x2 cold-disguised-as-warm late-replenish no-replenish over-create shared-adopt double-adopt
@@ -40,6 +43,7 @@ CONTRACT = frozenset(
     gen-ack-filter gen-no-preopen gen-shared-pool gen-get-in-watch gen-silent-reconnect
     gen-fixed-names gen-hidden-retry gen-timeout-from-last gen-mixed-clock gen-stop-at-ready
     empty-zero pct-interp stat-naive-p99 verdict-default-pass bench-real-timer art-truncate
+    gen-no-barrier gen-no-preflight ab-default-flags
     """.split()  # noqa: SIM905  a list of strings would be a page
 )
 
@@ -91,6 +95,8 @@ def _clean(arguments: dict[str, object]) -> None:
         shutil.rmtree(suite.path / ".benchmarks", ignore_errors=True)
         (suite.path / "stub.log").unlink(missing_ok=True)
         with_performance_tests(suite, HEALTHY)
+    if isinstance(ground := arguments.get("site"), LoadSite):
+        ground.clear()
     if isinstance(folder := arguments.get("tmp_path"), Path):
         for made in folder.iterdir():
             shutil.rmtree(made) if made.is_dir() else made.unlink()
