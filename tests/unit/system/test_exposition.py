@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.exposition import ExpositionError, total
+from fixtures.exposition import ExpositionError, only, total
 
 TEXT = """\
 # HELP latency_count not a sample
@@ -41,3 +41,14 @@ def test_another_format_is_an_error(text: str) -> None:
     """A text in another format, such as an error page, MUST NOT read as a component that counted nothing."""
     with pytest.raises(ExpositionError, match="not in Prometheus' text format"):
         total(text, "up")
+
+
+def test_a_page_can_be_cut_down_to_what_counts() -> None:
+    """Whole names MUST be kept, with every sample and as it was written, and nothing else."""
+    kept = only(TEXT, ("latency_count", "up", "absent"))
+
+    assert kept.splitlines() == [
+        line for line in TEXT.splitlines() if line.startswith(("latency_count", "up"))
+    ]
+    assert total(kept, "latency_count") == total(TEXT, "latency_count") == 7
+    assert only(TEXT, ("latency",)) == ""
