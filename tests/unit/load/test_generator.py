@@ -29,6 +29,7 @@ from fixtures.load.fakeserver import FakeServer
 from fixtures.load.generator import KINDS, Generator
 from fixtures.load.schedule import burst, constant
 from fixtures.system.agent_sandbox.views import VIEWS
+from tests.unit.conformance.conftest import hear_sigint
 from tests.unit.load.virtual import Quiet
 from tests.unit.load.webserver import web_server
 
@@ -213,6 +214,7 @@ def test_ctrl_c_leaves_nothing_running(server: FakeServer) -> None:
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
             text=True,
+            preexec_fn=hear_sigint,
         )
         try:
             assert process.stdout is not None

@@ -20,6 +20,7 @@ from fixtures.load import peers, trials
 from fixtures.load.__main__ import main
 from fixtures.load.calibration import Calibration, ShapeCalibration
 from fixtures.load.peers import CONTESTANTS, Cell, certified_rate, compare, schedules, table
+from tests.unit.conformance.conftest import hear_sigint
 from tests.unit.load.reports import QUIET, assessed, load
 
 OURS, THEIRS = CONTESTANTS
@@ -165,13 +166,18 @@ def test_an_interruption_leaves_nothing_behind() -> None:
         stderr=subprocess.STDOUT,
         text=True,
         cwd=ROOT,
+        preexec_fn=hear_sigint,
     )
-    assert process.stdout is not None
-    # The load that warms up has been offered, the first one that counts is under way.
-    assert "burst" in process.stdout.readline()
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=LONG)
+    try:
+        assert process.stdout is not None
+        # The load that warms up has been offered, the first one that counts is under way.
+        assert "burst" in process.stdout.readline()
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=LONG)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == exitcodes.INTERRUPTED
     assert "interrupted; nothing was left running" in output
     assert children != []
