@@ -79,7 +79,7 @@ def test_a_connection_cut_in_the_middle_of_a_line(server: ScriptedServer, open_j
 
     assert follow(journal, 2) == [("ADDED", "a", 2), ("MODIFIED", "a", 3)]
     assert plan.watched_from == ["1", "2"]
-    assert journal.last_error.startswith("Pod: ClientPayloadError")
+    assert journal.last_error.startswith("Pod: ConnectionResetError")
 
 
 def test_half_a_line_at_a_proper_end(server: ScriptedServer, open_journal: Open) -> None:

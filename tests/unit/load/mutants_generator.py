@@ -12,17 +12,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-import aiohttp
 import pytest
 
+from fixtures.journal import Journal
 from fixtures.journal.history import Entry
-from fixtures.load import transport as transport_module
+from fixtures.kube.kinds import Kind
 from fixtures.load.generator import Generator
+from fixtures.load.lines import Line, Lines
 from fixtures.load.offering import Offering
 from fixtures.load.records import ClaimRecord
 from fixtures.load.schedule import SECOND, Schedule
 from fixtures.load.tracker import Key, Tracker
-from fixtures.load.transport import AiohttpTransport, Reply
+from fixtures.load.transport import KeepAliveTransport, Reply
 from tests.unit.load.mutants import Fired, Mutant
 from tests.unit.load.virtual import FakeJournal
 
@@ -89,11 +90,11 @@ def no_preopen() -> Iterator[Fired]:
     """Connections are opened by the first requests of the load."""
     fired = Fired()
 
-    async def nothing(self: AiohttpTransport, connections: int) -> None:
+    async def nothing(self: KeepAliveTransport, lines: Lines, connections: int) -> None:
         fired()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AiohttpTransport, "_use_all", nothing)
+        patch.setattr(KeepAliveTransport, "_use_all", nothing)
         yield fired
 
 
@@ -101,19 +102,25 @@ def no_preopen() -> Iterator[Fired]:
 def shared_pool() -> Iterator[Fired]:
     """Watches and requests share one pool of connections, of the size meant for the requests."""
     fired = Fired()
-    connector = aiohttp.TCPConnector
-    shared: list[aiohttp.TCPConnector] = []
+    watching: list[Kind] = []
+    watch, room = Journal._watch, Lines.room
 
-    def one_for_all(**arguments: Any) -> aiohttp.TCPConnector:
-        if not shared:
-            shared.append(connector(**(arguments | {"limit": 6})))
-        else:
-            fired()
-        return shared[0]
+    async def counted(self: Journal, kind: Kind) -> None:
+        watching.append(kind)
+        try:
+            await watch(self, kind)
+        finally:
+            watching.remove(kind)
+
+    def what_is_left(self: Lines) -> int:
+        fired(len(watching))
+        # One stays, or it would wait for ever.
+        return max(room(self) - len(watching), int(not self._lines and not self._opening))
 
     # Such a generator cannot open its connections before the load, for some of them are the watches'.
     with no_preopen(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aiohttp, "TCPConnector", one_for_all)
+        patch.setattr(Journal, "_watch", counted)
+        patch.setattr(Lines, "room", what_is_left)
         yield fired
 
 
@@ -164,9 +171,9 @@ def fixed_names() -> Iterator[Fired]:
 def hidden_retry() -> Iterator[Fired]:
     """A request that is refused with 429 or loses its connection is sent again, up to three times."""
     fired = Fired()
-    send = AiohttpTransport._send
+    send = KeepAliveTransport._send
 
-    async def patiently(self: AiohttpTransport, *arguments: Any) -> Reply:
+    async def patiently(self: KeepAliveTransport, *arguments: Any) -> Reply:
         reply = await send(self, *arguments)
         for _ in range(3):
             if reply.status not in (0, 429):
@@ -176,21 +183,26 @@ def hidden_retry() -> Iterator[Fired]:
         return reply
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AiohttpTransport, "_send", patiently)
+        patch.setattr(KeepAliveTransport, "_send", patiently)
         yield fired
 
 
 @contextmanager
-def hidden_retry_of_the_library() -> Iterator[Fired]:
-    """The library is left to send a request again when a kept connection turns out to be closed."""
+def hidden_retry_of_the_connections() -> Iterator[Fired]:
+    """What is under way on a connection that breaks is sent again on the next one, up to three times."""
     fired = Fired()
+    abandon = Line.abandon
 
-    async def let_it(request: Any, handler: Any) -> Any:
-        fired()
-        return await handler(request)
+    def patiently(self: Line, error: Exception) -> None:
+        if self._exchange is not None and fired.times < 3:
+            fired()
+            self._exchange.line = None
+            self._lines._waiting.append(self._exchange)
+            self._exchange = None
+        abandon(self, error)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(transport_module.REPEATED, "DELETE", (let_it,))
+        patch.setattr(Line, "abandon", patiently)
         yield fired
 
 
@@ -261,8 +273,8 @@ MUTANTS: dict[str, Mutant] = {
     "gen-hidden-retry": Mutant(
         hidden_retry, ("test_transport.test_a_refusal_is_one_request_with_all_that_was_said",)
     ),
-    "gen-hidden-retry (library)": Mutant(
-        hidden_retry_of_the_library,
+    "gen-hidden-retry (connections)": Mutant(
+        hidden_retry_of_the_connections,
         ("test_transport.test_a_deletion_whose_connection_breaks_is_not_sent_again",),
     ),
     "gen-mixed-clock": Mutant(

@@ -13,7 +13,7 @@ from aiohttp import web
 from fixtures.errors import StartError
 from fixtures.kube.kinds import CLAIM, CONFIG_MAP
 from fixtures.load import transport as transport_module
-from fixtures.load.transport import AiohttpTransport, Reply, connections_for
+from fixtures.load.transport import KeepAliveTransport, Reply, connections_for
 from tests.unit.journal.objects import NAMESPACE
 from tests.unit.journal.scripted import connection
 from tests.unit.load.webserver import use, web_server
@@ -25,7 +25,7 @@ def test_connections_are_open_and_used_before_the_load(tmp_path: Path) -> None:
     """A load MUST find its connections: none is opened after `open`, each served a request before."""
     with web_server(tmp_path) as server:
 
-        async def load(transport: AiohttpTransport) -> int:
+        async def load(transport: KeepAliveTransport) -> int:
             before = {call.port for call in server.calls}
             assert len(before) == 8, f"{len(before)} connections were used before the load"
             await asyncio.gather(*(transport.create(CLAIM, NAMESPACE, b"{}") for _ in range(40)))
@@ -43,7 +43,7 @@ def test_a_connection_that_had_to_be_opened_is_counted(tmp_path: Path) -> None:
 
     with web_server(tmp_path, closing) as server:
 
-        async def load(transport: AiohttpTransport) -> int:
+        async def load(transport: KeepAliveTransport) -> int:
             for _ in range(3):
                 await transport.create(CLAIM, NAMESPACE, b"{}")
             return transport.opened_after_start
@@ -88,11 +88,11 @@ def test_a_request_whose_connection_breaks_is_told_so(tmp_path: Path, method: st
 
 
 def test_a_deletion_whose_connection_breaks_is_not_sent_again(tmp_path: Path) -> None:
-    """A DELETE MUST be sent once, though aiohttp takes it for harmless to send it a second time."""
+    """A DELETE MUST be sent once, though many a client takes it for harmless to send it a second time."""
     check_one_request(tmp_path, lambda transport: transport.delete(CLAIM, NAMESPACE, "c"))
 
 
-def check_one_request(folder: Path, request: Callable[[AiohttpTransport], Awaitable[Reply]]) -> None:
+def check_one_request(folder: Path, request: Callable[[KeepAliveTransport], Awaitable[Reply]]) -> None:
     """The server cuts the connection that a request comes on; then there was one, and its answer is lost."""
 
     async def cut(received: web.Request) -> web.StreamResponse:
@@ -134,7 +134,7 @@ def test_a_request_counts_from_when_it_left(tmp_path: Path) -> None:
 
     with web_server(tmp_path, slow) as server:
 
-        async def load(transport: AiohttpTransport) -> list[Reply]:
+        async def load(transport: KeepAliveTransport) -> list[Reply]:
             return list(await asyncio.gather(*(transport.create(CLAIM, NAMESPACE, b"{}") for _ in range(2))))
 
         first, second = use(server, load)
@@ -153,7 +153,7 @@ def test_requests_are_what_the_api_server_expects(tmp_path: Path) -> None:
 
     with web_server(tmp_path, keep) as server:
 
-        async def load(transport: AiohttpTransport) -> list[int]:
+        async def load(transport: KeepAliveTransport) -> list[int]:
             replies = [
                 await transport.create(CLAIM, NAMESPACE, b'{"a":1}', dry_run=True),
                 await transport.patch(CONFIG_MAP, NAMESPACE, "canary", b'{"b":2}'),
@@ -191,15 +191,34 @@ def test_a_server_that_is_not_there_is_an_error_of_the_start(tmp_path: Path) -> 
     """Without a server `open` MUST fail and name what it tried."""
 
     async def run() -> None:
-        await AiohttpTransport(connection(tmp_path, 1), "unit").open(2)
+        await KeepAliveTransport(connection(tmp_path, 1), "unit").open(2)
 
     with pytest.raises(StartError, match="2 connections to http://127.0.0.1:1 could not .* conn_reset"):
         asyncio.run(run())
 
 
+def test_a_server_without_tls_is_told_as_such(tmp_path: Path) -> None:
+    """Where no TLS comes about, `open` MUST say that it was this."""
+    with web_server(tmp_path) as server:
+        kubeconfig = server.connection.kubeconfig
+        kubeconfig.write_text(kubeconfig.read_text().replace("http:", "https:"))
+
+        with pytest.raises(StartError, match="1 connections to https://.* could not .*: tls: "):
+            use(server, lambda transport: transport.get("/version"))
+
+
+def test_a_header_is_one_line(tmp_path: Path) -> None:
+    """Nothing from a kubeconfig or a run id may add to a request."""
+    with web_server(tmp_path) as server:
+        transport = KeepAliveTransport(server.connection, "unit\r\nX-More: 1")
+        with pytest.raises(StartError, match="header User-Agent would not be one line"):
+            asyncio.run(transport.open(1))
+        assert server.calls == []
+
+
 def test_a_transport_must_be_opened() -> None:
     """Use before `open`, or no connection at all, MUST be refused."""
-    transport = AiohttpTransport(connection_of_nobody(), "unit")
+    transport = KeepAliveTransport(connection_of_nobody(), "unit")
     with pytest.raises(RuntimeError, match="not open"):
         asyncio.run(transport.get("/"))
     with pytest.raises(ValueError, match="at least one connection"):

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from fixtures.kube.connection import Connection
-from fixtures.load.transport import AiohttpTransport
+from fixtures.load.transport import KeepAliveTransport
 from tests.unit.journal.scripted import connection
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -92,11 +92,11 @@ def web_server(folder: Path, answer: Answer = created) -> Iterator[WebServer]:
         loop.close()
 
 
-def use(server: WebServer, work: Callable[[AiohttpTransport], Awaitable[Any]], connections: int = 1) -> Any:
+def use(server: WebServer, work: Callable[[KeepAliveTransport], Awaitable[Any]], connections: int = 1) -> Any:
     """What `work` returns for a transport that is open, on a loop of its own."""
 
     async def run() -> Any:
-        transport = AiohttpTransport(server.connection, "asc-load::unit")
+        transport = KeepAliveTransport(server.connection, "asc-load::unit")
         await transport.open(connections)
         try:
             return await work(transport)
