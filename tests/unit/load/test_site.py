@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.errors import Undecided
 from fixtures.kube.client import Api
 from fixtures.kube.kinds import CLAIM, NAMESPACE, SANDBOX, SERVICE_ACCOUNT, WARM_POOL
 from fixtures.limits import Limits
@@ -46,6 +47,22 @@ def test_members_are_counted_by_watch(site: LoadSite) -> None:
 
     found = site.barrier(pool, 0)
     assert (found.ready_replicas, found.members_ready) == (3, 2)
+
+
+def test_quiet_is_when_nothing_happens(site: LoadSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It MUST wait for as long as something happens, and give up where that does not end."""
+    monkeypatch.setattr("fixtures.load.site.QUIET", 0.2)
+    site.quiet()
+
+    heard = iter([True, True, False])
+    monkeypatch.setattr(site, "_heard_after", lambda _: next(heard))
+    site.quiet()
+    assert list(heard) == []
+
+    site.limits = Limits.parse(["recovery=0.1"], {}, None, 1.0)
+    monkeypatch.setattr(site, "_heard_after", lambda _: True)
+    with pytest.raises(Undecided, match="did not get quiet"):
+        site.quiet()
 
 
 def test_what_is_left_is_counted_and_cleared(site: LoadSite) -> None:
