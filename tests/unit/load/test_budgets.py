@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from fixtures.errors import UsageError
-from fixtures.load.budgets import BUDGETS, Budget, BudgetFile, Judged, Scenario, judge, load, shortfall
+from fixtures.load.budgets import Budget, BudgetFile, Judged, Scenario, judge, load, shortfall
 from fixtures.load.metrics import Measurements
+from fixtures.load.options import BUDGETS
 from fixtures.load.readings import Value
 from fixtures.load.verdict import State
 from tests.unit.load import spoiled
