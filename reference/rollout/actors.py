@@ -1,8 +1,8 @@
 """The actors of ate-api as gateway and controller see them, whichever shape the service has.
 
-In the flat shape an actor is named by `actor_id` alone; in the other by `actor_ref{atespace, name}`, where the
-atespace of a session's actor is the namespace of its template and that of a golden is `ate-golden` (contract
-sections 3 and 14). The shape is found by reflection.
+In the flat shape an actor is named by `actor_id` alone; in the other by `actor_ref{atespace, name}`, where
+the atespace of a session's actor is the namespace of its template and that of a golden is `ate-golden`
+(contract sections 3 and 14). The shape is found by reflection.
 """
 
 from __future__ import annotations
