@@ -114,19 +114,19 @@ def _in_id(session: str) -> str:
     return session.strip().lower().replace("_", "-")
 
 
-def session_actor_v1(namespace: str, agent: str, uid: str, short: str, session: str) -> str:
+def v1_actor_id(namespace: str, agent: str, uid: str, short: str, session: str) -> str:
     """A session's actor id in dialects V1 and K2: readable where that fits, otherwise hashed."""
     words = [agent_prefix(namespace, agent, uid), *([short] if short else []), _in_id(session)]
     return _raw_or_hashed("-".join(words), namespace, agent, short, session)
 
 
-def session_actor_k3(namespace: str, agent: str, uid: str, session: str) -> str:
+def pinned_actor_id(namespace: str, agent: str, uid: str, session: str) -> str:
     """A session's actor id in dialects K3 and K4: as in V1, without the config in it."""
     raw = f"{agent_prefix(namespace, agent, uid)}-{_in_id(session)}"
     return _raw_or_hashed(raw, namespace, agent, session)
 
 
-def session_actor_safe(namespace: str, agent: str, short: str, session: str) -> str:
+def safe_actor_id(namespace: str, agent: str, short: str, session: str) -> str:
     """A session's actor id in dialect v1_safe: always hashed (RO-2).
 
     "/" can be in the session alone, the last part, so different parts are never joined to the same text.

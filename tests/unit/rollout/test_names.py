@@ -18,9 +18,9 @@ from reference.rollout.names import (
     joined_hash,
     revision,
     revision_template_name,
-    session_actor_k3,
-    session_actor_safe,
-    session_actor_v1,
+    pinned_actor_id,
+    safe_actor_id,
+    v1_actor_id,
     short_hash,
     template_hash,
     template_name,
@@ -97,7 +97,7 @@ def test_truncated_keeps_no_dash_at_the_end() -> None:
 )
 def test_readable_session_actor_of_v1(session: str, actor: str) -> None:
     """V1 MUST write a short id in full."""
-    assert session_actor_v1("kagent", "my-agent", UUID, "abc123", session) == actor
+    assert v1_actor_id("kagent", "my-agent", UUID, "abc123", session) == actor
 
 
 def test_hashed_session_actor_of_v1() -> None:
@@ -105,7 +105,7 @@ def test_hashed_session_actor_of_v1() -> None:
     readable = f"asr-kagent-my-agent-deadbeefdeadbeef-{UUID}"
 
     assert len(readable) == 73
-    actor = session_actor_v1("kagent", "my-agent", UUID, "deadbeefdeadbeef", UUID)
+    actor = v1_actor_id("kagent", "my-agent", UUID, "deadbeefdeadbeef", UUID)
     assert actor == "asr-8f64696188a985eb6b373a85"
     assert actor == hashed_actor_id("kagent", "my-agent", "deadbeefdeadbeef", UUID)
 
@@ -113,12 +113,12 @@ def test_hashed_session_actor_of_v1() -> None:
 def test_hashed_form_keeps_an_empty_hash_as_a_part() -> None:
     """V1's hashed form MUST have "//" where there is no hash."""
     digest = hashlib.sha256(f"ns/a//{'s' * 60}".encode()).hexdigest()[:24]
-    assert session_actor_v1("ns", "a", UUID, "", "s" * 60) == f"asr-{digest}"
+    assert v1_actor_id("ns", "a", UUID, "", "s" * 60) == f"asr-{digest}"
 
 
 def test_uuid_session_of_k3_is_readable() -> None:
     """K3 has no config in the id, so a UUID MUST fit: 56 characters."""
-    actor = session_actor_k3("kagent", "my-agent", UUID, UUID)
+    actor = pinned_actor_id("kagent", "my-agent", UUID, UUID)
     assert actor == f"asr-kagent-my-agent-{UUID}"
     assert len(actor) == 56
 
@@ -133,13 +133,13 @@ def test_prefix_of_an_agent_whose_name_is_no_label() -> None:
 def test_every_session_actor_is_a_label(namespace: str, agent: str, short: str, session: str) -> None:
     """C5: every id of every dialect MUST be a DNS label that begins with "asr-", and the same each time."""
     for actor in (
-        session_actor_v1(namespace, agent, UUID, short, session),
-        session_actor_k3(namespace, agent, UUID, session),
-        session_actor_safe(namespace, agent, short, session),
+        v1_actor_id(namespace, agent, UUID, short, session),
+        pinned_actor_id(namespace, agent, UUID, session),
+        safe_actor_id(namespace, agent, short, session),
     ):
         assert is_dns_label(actor)
         assert actor.startswith("asr-")
-    assert session_actor_safe(namespace, agent, short, session) == session_actor_safe(
+    assert safe_actor_id(namespace, agent, short, session) == safe_actor_id(
         namespace, agent, short, session
     )
 
@@ -149,42 +149,42 @@ def test_safe_ids_differ_where_anything_differs(
     one: tuple[str, str, str, str], other: tuple[str, str, str, str]
 ) -> None:
     """RO-2: distinct (namespace, agent, hash, session) MUST NOT share an id."""
-    assert (one == other) == (session_actor_safe(*one) == session_actor_safe(*other))
+    assert (one == other) == (safe_actor_id(*one) == safe_actor_id(*other))
 
 
 def test_collision_of_namespace_and_agent() -> None:
     """V1 gives (a-b, c) and (a, b-c) one actor; v1_safe MUST NOT."""
     assert agent_prefix("a-b", "c", UUID) == agent_prefix("a", "b-c", UUID)
-    assert session_actor_v1("a-b", "c", UUID, "ff", "s1") == "asr-a-b-c-ff-s1"
-    assert session_actor_v1("a", "b-c", UUID, "ff", "s1") == "asr-a-b-c-ff-s1"
-    assert session_actor_safe("a-b", "c", "ff", "s1") != session_actor_safe("a", "b-c", "ff", "s1")
+    assert v1_actor_id("a-b", "c", UUID, "ff", "s1") == "asr-a-b-c-ff-s1"
+    assert v1_actor_id("a", "b-c", UUID, "ff", "s1") == "asr-a-b-c-ff-s1"
+    assert safe_actor_id("a-b", "c", "ff", "s1") != safe_actor_id("a", "b-c", "ff", "s1")
 
 
 def test_collision_of_agent_and_session() -> None:
     """K3 gives (foo, bar-1) and (foo-bar, 1) one actor; v1_safe MUST NOT."""
-    assert session_actor_k3("ns1", "foo", UUID, "bar-1") == "asr-ns1-foo-bar-1"
-    assert session_actor_k3("ns1", "foo-bar", UUID, "1") == "asr-ns1-foo-bar-1"
-    assert session_actor_safe("ns1", "foo", "ff", "bar-1") != session_actor_safe("ns1", "foo-bar", "ff", "1")
+    assert pinned_actor_id("ns1", "foo", UUID, "bar-1") == "asr-ns1-foo-bar-1"
+    assert pinned_actor_id("ns1", "foo-bar", UUID, "1") == "asr-ns1-foo-bar-1"
+    assert safe_actor_id("ns1", "foo", "ff", "bar-1") != safe_actor_id("ns1", "foo-bar", "ff", "1")
 
 
 def test_prefix_of_one_agent_matches_another() -> None:
     """The prefix of `foo` matches every readable actor of `foo-bar` (D7), and no id of v1_safe."""
     prefix = agent_prefix("ns", "foo", UUID) + "-"
-    assert session_actor_v1("ns", "foo-bar", UUID, "ff", "s1").startswith(prefix)
-    assert not session_actor_safe("ns", "foo-bar", "ff", "s1").startswith(prefix)
+    assert v1_actor_id("ns", "foo-bar", UUID, "ff", "s1").startswith(prefix)
+    assert not safe_actor_id("ns", "foo-bar", "ff", "s1").startswith(prefix)
 
 
 def test_collision_of_sessions_that_are_written_alike() -> None:
     """V1 to K3 give the sessions S_1 and s-1 one actor; v1_safe MUST NOT."""
-    assert session_actor_v1("ns", "a", UUID, "ff", "S_1") == session_actor_v1("ns", "a", UUID, "ff", "s-1")
-    assert session_actor_k3("ns", "a", UUID, "S_1") == session_actor_k3("ns", "a", UUID, "s-1")
-    assert session_actor_safe("ns", "a", "ff", "S_1") != session_actor_safe("ns", "a", "ff", "s-1")
+    assert v1_actor_id("ns", "a", UUID, "ff", "S_1") == v1_actor_id("ns", "a", UUID, "ff", "s-1")
+    assert pinned_actor_id("ns", "a", UUID, "S_1") == pinned_actor_id("ns", "a", UUID, "s-1")
+    assert safe_actor_id("ns", "a", "ff", "S_1") != safe_actor_id("ns", "a", "ff", "s-1")
 
 
 def test_collision_of_hash_and_session() -> None:
     """V1 gives (no hash, ff-s1) and (ff, s1) one actor; v1_safe MUST NOT."""
-    assert session_actor_v1("ns", "a", UUID, "", "ff-s1") == session_actor_v1("ns", "a", UUID, "ff", "s1")
-    assert session_actor_safe("ns", "a", "", "ff-s1") != session_actor_safe("ns", "a", "ff", "s1")
+    assert v1_actor_id("ns", "a", UUID, "", "ff-s1") == v1_actor_id("ns", "a", UUID, "ff", "s1")
+    assert safe_actor_id("ns", "a", "", "ff-s1") != safe_actor_id("ns", "a", "ff", "s1")
 
 
 def test_collision_of_hash_parts() -> None:
@@ -217,7 +217,7 @@ def test_collision_of_32_bit_hashes() -> None:
     one, other = "sb-149599", "sb-312382"
     assert fnv1a(one) == fnv1a(other) == 0xFD016002
     assert template_name(one, "ff") != template_name(other, "ff")
-    assert session_actor_safe("ns", one, "ff", "s") != session_actor_safe("ns", other, "ff", "s")
+    assert safe_actor_id("ns", one, "ff", "s") != safe_actor_id("ns", other, "ff", "s")
     assert joined_hash([one.encode()]) != joined_hash([other.encode()])
     assert template_hash({"name": one}) != template_hash({"name": other})
 
