@@ -57,8 +57,8 @@ class WorkQueue(Generic[K]):
     ) -> None:
         """Reconcile one key after the other until cancelled; call it n times for n workers.
 
-        `reconcile(key)` returns after how many seconds it wants to be called again, or None. What it raises is
-        logged, with a traceback unless it is `expected`, and the key is tried again after a growing pause.
+        `reconcile(key)` returns after how many seconds it wants to be called again, or None. What it raises
+        is logged, with a traceback unless it is `expected`, and the key is tried again after a growing pause.
         """
         while True:
             key = await self._ready.get()
@@ -67,10 +67,9 @@ class WorkQueue(Generic[K]):
             try:
                 again = await reconcile(key)
             except expected as err:
-                self._retry(key, repr(err))
-            except Exception:
-                _LOG.exception("reconcile failed", extra={"key": key})
-                self._retry(key, "unexpected")
+                self._retry(key, err, with_traceback=False)
+            except Exception as err:  # noqa: BLE001 - one key's trouble is no reason to leave the others
+                self._retry(key, err, with_traceback=True)
             else:
                 self._failures.pop(key, None)
                 if again is not None:
@@ -84,9 +83,10 @@ class WorkQueue(Generic[K]):
         del self._timers[key]
         self.add(key)
 
-    def _retry(self, key: K, error: str) -> None:
+    def _retry(self, key: K, error: Exception, *, with_traceback: bool) -> None:
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         pause = min(FIRST_BACKOFF * 2.0 ** min(failures, 30), self._longest)
-        _LOG.info("reconcile again", extra={"key": key, "error": error, "after_s": pause})
+        details = {"key": key, "error": repr(error), "after_s": pause}
+        _LOG.warning("reconcile failed", extra=details, exc_info=error if with_traceback else None)
         self.add_after(key, pause)
