@@ -67,7 +67,7 @@ def joined_hash(parts: Sequence[bytes]) -> int:
 
 
 def framed_hash(parts: Sequence[bytes]) -> int:
-    """Config hash of v1_safe: each part behind its length (8 bytes, big endian), so none can borrow a byte."""
+    """Config hash of v1_safe: each part behind its length (8 bytes, big endian), so none borrows a byte."""
     return first_uint64(b"".join(len(part).to_bytes(8, "big") + part for part in parts))
 
 
@@ -96,7 +96,7 @@ def template_hash(spec: Any) -> str:
 
 
 def agent_prefix(namespace: str, agent: str, uid: str) -> str:
-    """What ids of an agent's actors begin with in V1 to K3; with its UID where the names make no DNS label."""
+    """What ids of an agent's actors begin with in V1 to K3; with its UID where names make no DNS label."""
     prefix = truncated(f"{_ACTOR}-{namespace}-{agent}", LABEL_LENGTH)
     return prefix if is_dns_label(prefix) else f"{_ACTOR}-{uid}"
 

@@ -1,4 +1,4 @@
-"""Making the template of a config, and keeping it in its place: one strategy per way to treat what is there."""
+"""Making the template of a config, and keeping it in its place; one strategy per way to do so."""
 
 from __future__ import annotations
 

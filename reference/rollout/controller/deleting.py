@@ -1,4 +1,4 @@
-"""Deleting an agent: first its actors, which the cluster does not see, then the finalizer; the rest is GC's."""
+"""Deleting an agent: first its actors, which the cluster does not see, then the finalizer."""
 
 from __future__ import annotations
 
