@@ -9,7 +9,9 @@ from fixtures.system.rollout.views import AGENT_LABEL, FINALIZER, MANAGED_BY
 
 @conformance(id="BG-C01", profile="ROLLOUT", level="core", killers=["bg/churn"])
 def test_new_agent_gets_one_template(rollout, wait):
-    """A new agent MUST get exactly one template, named after its configuration, labelled and owned; and a finalizer."""
+    """A new agent MUST get exactly one template, named after its configuration, labelled and owned; and a
+    finalizer.
+    """
     agent, template = rollout.ready_agent("my-agent")
 
     assert [t.uid for t in agent.templates()] == [template.uid]

@@ -14,7 +14,9 @@ from fixtures.system.rollout.rpcproxy import Fault
     killers=["bg/never-retire"],
 )
 def test_only_what_is_superseded_goes(rollout):
-    """Of an old, an active and a building template only the old one MUST go; the active one once the newest is Ready."""
+    """Of an old, an active and a building template only the old one MUST go; the active one once the newest
+    is Ready.
+    """
     agent, old = rollout.ready_agent()
     with rollout.disturbed(Fault("fail", "DeleteActor", "controller")):
         agent.edit("two")

@@ -13,7 +13,9 @@ from fixtures.conformance import conformance
     killers=["bg/wedge-nonready", "bg/v1"],
 )
 def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
-    """A template that never becomes Ready MUST NOT keep a later change from being applied, and MUST be retired."""
+    """A template that never becomes Ready MUST NOT keep a later change from being applied, and MUST be
+    retired.
+    """
     agent, blue = rollout.ready_agent()
 
     agent.edit("two workload-boot=fail")

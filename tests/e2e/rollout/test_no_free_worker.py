@@ -36,7 +36,9 @@ def test_request_waits_for_a_free_worker(deploy):
 
 @conformance(id="BG-R09", profile="ROLLOUT", level="extended", features=["SandboxAgentBuffering"])
 def test_waiting_request_follows_the_template_and_can_be_given_up(deploy):
-    """A waiting request MUST be served by the template that is active when it gets a worker; MUST be given up on."""
+    """A waiting request MUST be served by the template that is active when it gets a worker; MUST be given
+    up on.
+    """
     rollout = deploy()
     rollout.model()
     rollout.pool(replicas=1)
@@ -55,7 +57,8 @@ def test_waiting_request_follows_the_template_and_can_be_given_up(deploy):
     answer = rollout.answered(waiting)
     rollout.settles(agent)
 
-    # A build and a session compete for the one worker: whichever comes first, the answer is of the active one.
+    # A build and a session compete for the one worker: whichever comes first, the answer is of the active
+    # one.
     assert answer.template in (blue.name, green.name)
     actor_of_who_gave_up = rollout.calls("CreateActor", source="gateway", since=since)[0].actor
     resumed = [c for c in rollout.calls("ResumeActor", actor=actor_of_who_gave_up, since=since) if c.ok]

@@ -42,7 +42,9 @@ def test_actors_of_other_agents_and_of_current_templates_stay(rollout):
     killers=["bg/force-suspend", "bg/strand-live", "bg/v1"],
 )
 def test_running_actor_of_a_superseded_template_is_left_until_it_is_suspended(rollout):
-    """An actor that runs MUST be left alone, and its template kept, until it is suspended; then both MUST go."""
+    """An actor that runs MUST be left alone, and its template kept, until it is suspended; then both MUST
+    go.
+    """
     agent, blue = rollout.ready_agent()
     actor = agent.send("s-1").actor
     rollout.actor_is(actor, "SUSPENDED")

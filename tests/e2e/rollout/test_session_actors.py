@@ -19,7 +19,9 @@ UUID = "11111111-2222-4333-8444-555555555555"
 )
 @pytest.mark.parametrize("session", ["sess-1", UUID])
 def test_session_has_one_actor_per_template(rollout, session):
-    """A session MUST keep its actor while the template stays, and MUST have another one of another template."""
+    """A session MUST keep its actor while the template stays, and MUST have another one of another
+    template.
+    """
     agent, blue = rollout.ready_agent()
 
     first, second = agent.send(session), agent.send(session)

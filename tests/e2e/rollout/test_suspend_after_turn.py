@@ -7,7 +7,9 @@ from fixtures.conformance import conformance
 
 @conformance(id="BG-C11", profile="ROLLOUT", level="core", killers=["bg/no-suspend"])
 def test_actor_is_suspended_once_after_its_turn(rollout):
-    """After the last body is closed the actor MUST be suspended, once; a message without session MUST be refused."""
+    """After the last body is closed the actor MUST be suspended, once; a message without session MUST be
+    refused.
+    """
     agent, _ = rollout.ready_agent()
     refused = rollout.answered(agent.start(None, may_fail=True))
 

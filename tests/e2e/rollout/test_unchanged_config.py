@@ -16,7 +16,8 @@ def test_passes_without_change_write_nothing(rollout):
     stored = rollout.settles(agent).resource_version
 
     for number in range(PASSES):
-        # An annotation raises no generation and renders nothing else, but the watch tells the controller of it.
+        # An annotation raises no generation and renders nothing else, but the watch tells the controller of
+        # it.
         rollout.api.patch(
             SANDBOX_AGENT,
             agent.name,
