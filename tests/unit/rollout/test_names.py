@@ -139,9 +139,7 @@ def test_every_session_actor_is_a_label(namespace: str, agent: str, short: str, 
     ):
         assert is_dns_label(actor)
         assert actor.startswith("asr-")
-    assert safe_actor_id(namespace, agent, short, session) == safe_actor_id(
-        namespace, agent, short, session
-    )
+    assert safe_actor_id(namespace, agent, short, session) == safe_actor_id(namespace, agent, short, session)
 
 
 @given(st.tuples(NAMESPACES, AGENTS, HASHES, SESSIONS), st.tuples(NAMESPACES, AGENTS, HASHES, SESSIONS))
