@@ -67,7 +67,7 @@ def test_retirement_goes_on_after_a_crash(rollout, step):
     killers=["bg/no-reresolve"],
 )
 def test_request_is_resolved_anew_where_its_template_is_gone(rollout):
-    """A request whose template goes before its actor is created MUST be resolved anew, three times at most."""
+    """A request whose template goes before its actor is made MUST be resolved anew, three times at most."""
     agent, _ = rollout.ready_agent()
     text = "ActorTemplate not found"
     twice = Fault("fail", "CreateActor", "gateway", times=2, code=FAILED_PRECONDITION, text=text)
