@@ -1,0 +1,1 @@
+"""Executable references: what a safe implementation does, where upstream has none."""
