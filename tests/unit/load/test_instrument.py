@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
-import threading
 from typing import Any
 
 import pytest
 
-from fixtures.load.instrument import FRONT, SWITCH_INTERVAL, GcPauses, collector_at_rest, loop_first
+from fixtures.load.instrument import GcPauses, collector_at_rest
+from fixtures.load.precedence import SWITCH_INTERVAL, loop_first
 from fixtures.load.schedule import burst, constant
 from tests.unit.load.virtual import Ways, virtual_load
 
@@ -36,27 +35,6 @@ def test_a_collector_that_was_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
-
-
-@pytest.mark.parametrize("allowed", [True, False])
-def test_the_loop_is_put_in_front_where_that_is_allowed(
-    allowed: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The priority MUST be raised for the load alone; that it may not be MUST be told, and stop nothing."""
-    given: list[tuple[int, int, int]] = []
-
-    def set_priority(*call: int) -> None:
-        if not allowed:
-            raise PermissionError
-        given.append((call[0], call[1], call[2]))
-
-    monkeypatch.setattr(os, "setpriority", set_priority)
-    monkeypatch.setattr(os, "getpriority", lambda *_: 3)
-    with loop_first() as in_front:
-        assert in_front is allowed
-
-    thread = threading.get_native_id()
-    assert given == ([(os.PRIO_PROCESS, thread, FRONT), (os.PRIO_PROCESS, thread, 3)] if allowed else [])
 
 
 def test_collections_are_timed() -> None:
