@@ -1,1 +1,1 @@
-"""Rollout of agents on Agent Substrate: substrate, agent controller and gateway, each a process of its own."""
+"""Rollout of agents on Agent Substrate: substrate, agent controller and gateway, each a process."""

@@ -1,0 +1,139 @@
+"""The actors of ate-api as gateway and controller see them, whichever shape the service has.
+
+In the flat shape an actor is named by `actor_id` alone; in the other by `actor_ref{atespace, name}`, where
+the atespace of a session's actor is the namespace of its template and that of a golden is `ate-golden`
+(contract sections 3 and 14). The shape is found by reflection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+import grpc
+import grpc.aio
+
+from reference.rollout.reflection import AsyncReflectedService
+
+#: Seconds until a call is given up (contract section 4).
+CALL_TIMEOUT = 30.0
+
+GOLDEN_ATESPACE = "ate-golden"
+
+#: Actors asked for at once.
+_PAGE = 1000
+
+
+class State(StrEnum):
+    """What an actor is doing (contract section 8)."""
+
+    UNSPECIFIED = "UNSPECIFIED"
+    RESUMING = "RESUMING"
+    RUNNING = "RUNNING"
+    SUSPENDING = "SUSPENDING"
+    SUSPENDED = "SUSPENDED"
+    PAUSING = "PAUSING"
+    PAUSED = "PAUSED"
+
+
+#: States in which an actor may have work, or a worker: it holds its template (contract 5.1, step 2).
+LIVE = frozenset({State.RESUMING, State.RUNNING, State.SUSPENDING, State.PAUSING, State.PAUSED})
+
+
+@dataclass(frozen=True)
+class Actor:
+    """One state of one actor. `atespace` is empty where the service has none."""
+
+    id: str
+    state: State
+    template_namespace: str
+    template: str
+    atespace: str = ""
+    version: int = 0
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> Self:
+        """From an Actor message as a dictionary."""
+        return cls(
+            id=str(message["actor_id"]),
+            state=State(str(message["status"]).rpartition("STATUS_")[2].removeprefix("ACTOR_STATE_")),
+            template_namespace=str(message["actor_template_namespace"]),
+            template=str(message["actor_template_name"]),
+            atespace=str(message.get("atespace", "")),
+            version=int(message.get("version", 0)),
+        )
+
+
+class Actors:
+    """Calls about actors. All raise grpc.aio.AioRpcError, with the server's code and text."""
+
+    def __init__(self, service: AsyncReflectedService, timeout: float = CALL_TIMEOUT) -> None:
+        self._service = service
+        self._timeout = timeout
+        self._atespaces: set[str] = set()
+
+    async def get(self, atespace: str, actor: str) -> Actor | None:
+        """The actor, None if there is none."""
+        try:
+            return await self._on("GetActor", atespace, actor)
+        except grpc.aio.AioRpcError as err:
+            if err.code() is grpc.StatusCode.NOT_FOUND:
+                return None
+            raise
+
+    async def list(self) -> list[Actor]:
+        """All actors, of all atespaces."""
+        found: list[Actor] = []
+        token = ""
+        while True:
+            request = {"page_size": _PAGE, "page_token": token}
+            reply = await self._service.call("ListActors", request, timeout=self._timeout)
+            found += map(Actor.of, reply["actors"])
+            token = reply["next_page_token"]
+            if not token:
+                return found
+
+    async def create(self, atespace: str, actor: str, template_namespace: str, template: str) -> Actor:
+        """Create a session's actor; its atespace is made first where there is none yet."""
+        request = await self._named("CreateActor", atespace, actor)
+        if "actor_ref" in request:
+            await self._ensure(atespace)
+        request |= {"actor_template_namespace": template_namespace, "actor_template_name": template}
+        reply = await self._service.call("CreateActor", request, timeout=self._timeout)
+        return Actor.of(reply["actor"])
+
+    async def resume(self, atespace: str, actor: str) -> Actor:
+        """Resume; returns when it runs."""
+        return await self._on("ResumeActor", atespace, actor)
+
+    async def suspend(self, atespace: str, actor: str, timeout: float | None = None) -> Actor:
+        """Suspend; returns when its memory is kept."""
+        return await self._on("SuspendActor", atespace, actor, timeout)
+
+    async def delete(self, atespace: str, actor: str) -> None:
+        """Delete a suspended actor."""
+        request = await self._named("DeleteActor", atespace, actor)
+        await self._service.call("DeleteActor", request, timeout=self._timeout)
+
+    async def _on(self, method: str, atespace: str, actor: str, timeout: float | None = None) -> Actor:
+        request = await self._named(method, atespace, actor)
+        reply = await self._service.call(method, request, timeout=timeout or self._timeout)
+        return Actor.of(reply["actor"])
+
+    async def _named(self, method: str, atespace: str, actor: str) -> dict[str, Any]:
+        schema = await self._service.schema()
+        if "actor_id" in schema.fields(f"{method}Request"):
+            return {"actor_id": actor}
+        return {"actor_ref": {"atespace": atespace, "name": actor}}
+
+    async def _ensure(self, atespace: str) -> None:
+        if atespace in self._atespaces:
+            return
+        try:
+            await self._service.call("CreateAtespace", {"name": atespace}, timeout=self._timeout)
+        except grpc.aio.AioRpcError as err:
+            if err.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise
+        self._atespaces.add(atespace)
