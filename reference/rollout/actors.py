@@ -2,8 +2,8 @@
 
 In the flat shape an actor is named by `actor_id` alone; in the others by an atespace and a name, where the
 atespace of a session's actor is the namespace of its template and that of a golden is `ate-golden` (contract
-sections 3 and 14). Those are a reference `actor_ref`, or one called `actor` as in kagent-dev/substrate v0.0.9,
-where actors have `metadata` and some replies are the object itself. The shape is found by reflection.
+sections 3 and 14). Those are in a reference `actor_ref`, or in one called `actor`, as kagent-dev/substrate
+v0.0.9 has it, where actors have `metadata` and some replies are the object itself. Reflection says which.
 """
 
 from __future__ import annotations

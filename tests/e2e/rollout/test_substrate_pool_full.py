@@ -1,0 +1,29 @@
+"""A golden that finds no free worker waits for one."""
+
+from __future__ import annotations
+
+import time
+
+from fixtures.conformance import conformance
+from fixtures.system.rollout.templates import in_phase
+
+
+@conformance(id="BG-SUB-3", profile="ROLLOUT", level="extended", killers=["bg/golden-gives-up"])
+def test_golden_waits_for_a_free_worker_and_then_becomes_ready(substrates, wait):
+    """A template MUST stay in ResumeGoldenActor while its pool is full, and become Ready soon after."""
+    pool = substrates.pool(replicas=1)
+    first = substrates.ready_template(pool)
+    session = substrates.actor(first)
+    substrates.ate.resume(session)
+    held_from = time.monotonic()
+    second = substrates.template(pool)
+    wait.until(second, in_phase("ResumeGoldenActor"), limit="phase_change")
+
+    wait.holds(second, in_phase("ResumeGoldenActor"))
+    substrates.ate.suspend(session)
+    freed = time.monotonic()
+    substrates.ready(second)
+    waited = time.monotonic() - freed
+
+    # Failures are repeated at growing distances: the last one is no longer than all the time before it.
+    assert waited <= (freed - held_from) + wait.limits.seconds("immediately")
