@@ -13,7 +13,7 @@ A caller never chooses: it finds out by reflection (`reference.rollout.reflectio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final, TypeAlias
 
 from google.protobuf import descriptor, descriptor_pb2, descriptor_pool, message_factory
@@ -35,16 +35,20 @@ class Shape(StrEnum):
     ATESPACES = "atespaces"
 
 
-#: Values of enum Actor.Status by name (contract section 8).
-STATUSES: Final[Mapping[str, int]] = {
-    "STATUS_UNSPECIFIED": 0,
-    "STATUS_RESUMING": 1,
-    "STATUS_RUNNING": 2,
-    "STATUS_SUSPENDING": 3,
-    "STATUS_SUSPENDED": 4,
-    "STATUS_PAUSING": 5,
-    "STATUS_PAUSED": 6,
-}
+class Status(IntEnum):
+    """Enum Actor.Status; on the wire its values are called STATUS_X (contract section 8)."""
+
+    UNSPECIFIED = 0
+    RESUMING = 1
+    RUNNING = 2
+    SUSPENDING = 3
+    SUSPENDED = 4
+    PAUSING = 5
+    PAUSED = 6
+
+    def __str__(self) -> str:
+        return f"STATUS_{self.name}"
+
 
 _NAMED: Final[Mapping[Shape, Fields]] = {
     Shape.FLAT: [("actor_id", 1, "string")],
@@ -148,8 +152,8 @@ def file_descriptor(shape: Shape) -> descriptor_pb2.FileDescriptorProto:
             _add_field(message, field, number, kind)
         if name == "Actor":
             status = message.enum_type.add(name="Status")
-            for value, number in STATUSES.items():
-                status.value.add(name=value, number=number)
+            for value in Status:
+                status.value.add(name=str(value), number=value)
         if name == "SnapshotInfo":
             message.oneof_decl.add(name="data")
             for member in message.field:

@@ -1,25 +1,27 @@
-"""The workload of actors: a small HTTP server per actor, whose answers show whose memory and configuration it has.
+"""The workload of actors: a small HTTP server each, whose answers show whose memory and configuration it has.
 
     python -m reference.rollout.workload < specifications
 
-reads one JSON specification (`Specification`) per line, forks a server for it on a free port of 127.0.0.1, and
-answers each with a line {"pid": N, "port": N}. It ends with its input; the servers it made go on. Forking from a
-process that has everything loaded takes milliseconds.
+reads one JSON specification (`Specification`) per line, forks a server for it on a free port of 127.0.0.1,
+and answers each with a line {"pid": N, "port": N}. It ends with its input; the servers it made go on. Forking
+from a process that has everything loaded takes milliseconds.
 
 A server answers
 
 - `GET` on any path (`/health`, a readiness probe): 200 once it is ready, before that 503;
-- `POST /`: an A2A message (JSON-RPC `message/send` or `message/stream`). The answer's `result` repeats its text, and
-  `result.metadata` says who answered: `actor_id`, `atespace`, `template`, `hash` (see `fingerprint`), `config` (the
-  value of KAGENT_CONFIG_JSON), `boot_count`, `served`. With `metadata.stream_for` = S in the message, the answer is a
-  stream of server-sent events, one every 0.1 s for S seconds, the last one with `"final": true`;
-- `POST /.workload/freeze`: its memory, after which it answers nothing any more. What comes after that is to kill it.
+- `POST /`: an A2A message (JSON-RPC `message/send` or `message/stream`). The answer's `result` repeats its
+  text, and `result.metadata` says who answered: `actor_id`, `atespace`, `template`, `hash` (see
+  `fingerprint`), `config` (the value of KAGENT_CONFIG_JSON), `boot_count`, `served`. With
+  `metadata.stream_for` = S in the message the answer is a stream of server-sent events, one every 0.1 s for S
+  seconds, the last of them with `"final": true`;
+- `POST /.workload/freeze`: its memory, after which it answers nothing any more: it waits to be killed.
 
-Its memory is `boot_count`, the number of starts of this memory (1: the cold boot), and `served`, the number of
-messages it has taken: an actor that is resumed goes on counting, a new one begins where its golden snapshot is.
+Its memory is `boot_count`, the number of starts of this memory (1: the cold boot), and `served`, the number
+of messages it has taken: an actor that is resumed goes on counting, a new one begins where its golden was.
 
-What the workload does at a cold boot is written in its configuration, as `workload-boot=ACTION` in the value of any
-environment variable: `fail` ends it, `hang` leaves it not ready for ever, `after:S` makes it ready after S seconds.
+What the workload does at a cold boot is written in its configuration, as `workload-boot=ACTION` in the value
+of any environment variable: `fail` ends it, `hang` leaves it not ready for ever, `after:S` makes it ready
+after S seconds.
 """
 
 from __future__ import annotations
@@ -108,22 +110,22 @@ class Memory:
     def take_message(self) -> dict[str, int]:
         """Count one message; the memory as it is then. Never returns once it is frozen."""
         with self._lock:
-            if not self._frozen:
-                self._served += 1
-                return self._now()
-        _wait_for_the_end()
+            if self._frozen:
+                _wait_for_the_end()
+            self._served += 1
+            return self._now()
 
     def freeze(self) -> dict[str, int]:
         """The memory as it stays."""
-        with self._lock:
-            self._frozen = True
-            return self._now()
+        if not self._frozen:
+            with self._lock:
+                self._frozen = True
+        return self._now()
 
     @property
     def frozen(self) -> bool:
         """Whether it was saved: nothing may be done any more that it would not show."""
-        with self._lock:
-            return self._frozen
+        return self._frozen
 
     def _now(self) -> dict[str, int]:
         return {"boot_count": self._boot_count, "served": self._served}
