@@ -48,11 +48,11 @@ class Dialect:
 
 
 def _safe(namespace: str, agent: str, _uid: str, short: str, session: str) -> str:
-    return names.session_actor_safe(namespace, agent, short, session)
+    return names.safe_actor_id(namespace, agent, short, session)
 
 
 def _pinned(namespace: str, agent: str, uid: str, _short: str, session: str) -> str:
-    return names.session_actor_k3(namespace, agent, uid, session)
+    return names.pinned_actor_id(namespace, agent, uid, session)
 
 
 DIALECTS = {
@@ -67,8 +67,8 @@ DIALECTS = {
             counts_turns=True,
             resumes_paused=True,
         ),
-        Dialect("v1", labelled, names.session_actor_v1, buffers=True, recomputes=True),
-        Dialect("retain", labelled, names.session_actor_v1, recomputes=True, reaps_after_create=True),
+        Dialect("v1", labelled, names.v1_actor_id, buffers=True, recomputes=True),
+        Dialect("retain", labelled, names.v1_actor_id, recomputes=True, reaps_after_create=True),
         Dialect("pinned", labelled, _pinned, pins_sessions=True, resumes_paused=True),
     )
 }

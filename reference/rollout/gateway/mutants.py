@@ -73,7 +73,7 @@ def salt_id() -> None:
 
 def raw_session_id() -> None:
     """Ids are readable where they fit, so that different sessions share some."""
-    _every_dialect(actor=names.session_actor_v1)
+    _every_dialect(actor=names.v1_actor_id)
 
 
 def no_hold() -> None:

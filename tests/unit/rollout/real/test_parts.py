@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.errors import StartError
-from fixtures.system.rollout.program import Program
+from fixtures.system.rollout.process import OwnedProcess
 from fixtures.system.rollout.real.certificates import Certificates
 from fixtures.system.rollout.real.placement import atelet_address
 from fixtures.system.rollout.real.redis import Redis
@@ -20,7 +20,7 @@ def test_a_missing_redis_is_told_with_its_package(tmp_path: Path, monkeypatch: p
     """Without redis-server the error MUST name the Debian package that brings it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("fixtures.system.rollout.real.redis.ELSEWHERE", str(tmp_path))
-    redis = Redis(Program("redis", tmp_path, tmp_path), 1, 2)
+    redis = Redis(OwnedProcess("redis", tmp_path, tmp_path), 1, 2)
 
     with pytest.raises(StartError, match=r"redis-server is not installed; .*`apt-get install redis-server`"):
         redis.start(1)
