@@ -53,13 +53,16 @@ def marked(templates: Iterable[Object]) -> list[Object]:
 
 
 def licensed(template: Object, ordered: Sequence[Object], order: Order) -> bool:
-    """Whether step 1 allows to retire: a more desired one is Ready, or there is one and this never was."""
+    """Whether step 1 allows to retire: a more desired one is Ready, or there is one and this never was.
+
+    `template` is not terminating, but may be marked, and so not be in order.
+    """
     more = _more_desired(template, ordered, order)
     return any(roles.is_ready(t) for t in more) or (not was_ever_ready(template) and bool(more))
 
 
 def _more_desired(template: Object, ordered: Sequence[Object], order: Order) -> Sequence[Object]:
-    """The templates in order that come before one that may be marked, and so not be among them."""
+    """The templates in order that come before this one."""
     plain = unmarked(template)
     ranked = order([*(t for t in ordered if name_of(t) != name_of(template)), plain])
     return ranked[: next(place for place, found in enumerate(ranked) if found is plain)]

@@ -54,7 +54,7 @@ class SafeRetiring(Retiring):
             reaped = await self.reap(on, self.reapable(found, templates), held)
         except SERVER_ERRORS as err:
             return self.postponed(on, "reaping", err)
-        outcome = Outcome.PROGRESS if reaped else Outcome.AGAIN
+        outcome = Outcome.PROGRESS if reaped else Outcome.DONE
         for template in candidates:
             try:
                 outcome = max(outcome, await self.retire_one(on, template, ordered, held))

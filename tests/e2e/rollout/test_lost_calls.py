@@ -69,14 +69,11 @@ def test_retirement_goes_on_after_a_crash(rollout, step):
 def test_request_is_resolved_anew_where_its_template_is_gone(rollout):
     """A request whose template goes before its actor is created MUST be resolved anew, three times at most."""
     agent, _ = rollout.ready_agent()
-    gone = Fault(
-        "fail", "CreateActor", "gateway", times=2, code=FAILED_PRECONDITION, text="ActorTemplate not found"
-    )
-    with rollout.disturbed(gone):
+    text = "ActorTemplate not found"
+    twice = Fault("fail", "CreateActor", "gateway", times=2, code=FAILED_PRECONDITION, text=text)
+    with rollout.disturbed(twice):
         served = agent.send("s-1")
-    for_ever = Fault(
-        "fail", "CreateActor", "gateway", code=FAILED_PRECONDITION, text="ActorTemplate not found"
-    )
+    for_ever = Fault("fail", "CreateActor", "gateway", code=FAILED_PRECONDITION, text=text)
     with rollout.disturbed(for_ever):
         refused = rollout.answered(agent.start("s-2", may_fail=True))
 
