@@ -19,7 +19,9 @@ def test_actor_is_created_suspended_once_for_a_template_that_exists(substrates):
 
     actor = substrates.actor(template)
 
-    assert ate.get(actor) == Actor(actor, 1, template.full_name, "SUSPENDED", worker="", snapshot="")
+    assert substrates.describe(actor) == Actor(
+        actor, 1, template.full_name, "SUSPENDED", worker="", snapshot=""
+    )
     again = substrates.outcome(ate.create, actor, template.full_name)
     assert again == ("ALREADY_EXISTS", f"Actor {actor.name} already exists")
     missing = f"{substrates.namespace}/none"

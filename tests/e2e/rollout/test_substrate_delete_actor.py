@@ -19,7 +19,7 @@ def test_only_a_suspended_actor_can_be_deleted(substrates):
         "FAILED_PRECONDITION",
         f"Actor {actor.name} is not suspended (status: STATUS_RUNNING)",
     )
-    assert ate.get(actor).status == "RUNNING"
+    assert substrates.describe(actor).status == "RUNNING"
     ate.suspend(actor)
     ate.delete(actor)
     assert ate.find(actor) is None

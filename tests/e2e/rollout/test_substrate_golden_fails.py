@@ -17,6 +17,6 @@ def test_failing_golden_keeps_trying_and_holds_one_worker(substrates, wait):
 
     wait.holds(template, in_phase("ResumeGoldenActor"))
 
-    assert substrates.ate.get(golden).status == "RESUMING"
+    assert substrates.describe(golden).status == "RESUMING"
     assert [w.actor for w in pool.workers() if w.actor is not None] == [golden]
     assert "Failed" not in substrates.phases(template)

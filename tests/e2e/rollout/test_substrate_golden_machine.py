@@ -17,7 +17,7 @@ def test_template_becomes_ready_in_order_with_a_suspended_golden(substrates):
     ready = substrates.ready(template)
 
     assert substrates.phases(template) == GOLDEN_MACHINE
-    golden = substrates.ate.get(substrates.golden(template))
+    golden = substrates.describe(substrates.golden(template))
     assert golden.status == "SUSPENDED"
     assert golden.template == template.full_name
     # What new actors start from is what the golden left behind.

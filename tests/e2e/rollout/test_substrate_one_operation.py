@@ -23,5 +23,5 @@ def test_of_simultaneous_resumes_one_is_carried_out(substrates):
         raise Undecided("the calls came one after the other")
     # A call that comes after the first one is done finds a running actor, and has nothing to do.
     assert set(codes) == {"OK", "ABORTED"}
-    assert substrates.ate.get(actor).status == "RUNNING"
+    assert substrates.describe(actor).status == "RUNNING"
     assert [w.actor for w in pool.workers() if w.actor is not None] == [actor]

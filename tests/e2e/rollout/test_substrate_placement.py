@@ -22,7 +22,7 @@ def test_actor_runs_on_a_free_worker_that_its_template_selects(substrates):
     assert len(other.free()) == 2
 
     # Refused, it holds nothing: it is as it was, and runs once there is room.
-    assert ate.get(second).status == "SUSPENDED"
+    assert substrates.describe(second).status == "SUSPENDED"
     ate.suspend(first)
     assert ate.resume(second).worker == running.worker
 

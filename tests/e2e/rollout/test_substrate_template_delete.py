@@ -9,7 +9,7 @@ from fixtures.conformance import conformance
 def test_deleting_a_template_leaves_its_golden(substrates, wait):
     """Deleting a template MUST clean up nothing: its golden stays, suspended, with its snapshot."""
     template = substrates.ready_template(substrates.pool())
-    golden = substrates.ate.get(substrates.golden(template))
+    golden = substrates.describe(substrates.golden(template))
 
     substrates.delete(template)
     # A template made and Ready after the deletion: whatever the substrate does about one, it has done.
@@ -38,7 +38,7 @@ def test_running_actor_of_a_deleted_template_is_stranded(substrates):
     assert resumed == "INTERNAL"
     assert substrates.outcome(ate.suspend, actor)[0] == "INTERNAL"
     assert substrates.outcome(ate.delete, actor)[0] == "FAILED_PRECONDITION"
-    assert ate.get(actor) == running
+    assert substrates.describe(actor) == running
     assert [w.actor for w in pool.workers() if w.actor is not None] == [actor]
 
     substrates.ready_template(pool, name=template.name)
