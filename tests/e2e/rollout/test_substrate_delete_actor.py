@@ -8,19 +8,17 @@ from fixtures.conformance import conformance
 @conformance(id="BG-SUB-6", profile="ROLLOUT", level="extended", killers=["bg/delete-running"])
 def test_only_a_suspended_actor_can_be_deleted(substrates):
     """DeleteActor MUST be refused with the actor's state unless it is SUSPENDED."""
-    template = substrates.ready_template(substrates.pool())
-    actor = substrates.actor(template)
-    ate = substrates.ate
-    ate.resume(actor)
+    actor = substrates.actor(substrates.ready_template(substrates.pool()))
+    actor.resume()
 
-    refused = substrates.outcome(ate.delete, actor)
+    refused = substrates.outcome(actor.delete)
 
     assert refused == (
         "FAILED_PRECONDITION",
         f"Actor {actor.name} is not suspended (status: STATUS_RUNNING)",
     )
-    assert substrates.describe(actor).status == "RUNNING"
-    ate.suspend(actor)
-    ate.delete(actor)
-    assert ate.find(actor) is None
-    assert substrates.outcome(ate.delete, actor) == ("NOT_FOUND", f"Actor {actor.name} not found")
+    assert substrates.describe(actor).state == "RUNNING"
+    actor.suspend()
+    assert substrates.outcome(actor.delete) == ("OK", "")
+    assert actor.find() is None
+    assert substrates.outcome(actor.delete) == ("NOT_FOUND", f"Actor {actor.name} not found")

@@ -13,10 +13,10 @@ def test_failing_golden_keeps_trying_and_holds_one_worker(substrates, wait):
     template = substrates.template(pool, boot="fail")
     wait.until(template, in_phase("ResumeGoldenActor"), limit="phase_change")
     golden = substrates.golden(template)
-    substrates.until_status(golden, "RESUMING")
+    substrates.until_state(golden, "RESUMING")
 
     wait.holds(template, in_phase("ResumeGoldenActor"))
 
-    assert substrates.describe(golden).status == "RESUMING"
-    assert [w.actor for w in pool.workers() if w.actor is not None] == [golden]
+    assert golden.get().state == "RESUMING"
+    assert pool.taken_by() == [golden.name]
     assert "Failed" not in substrates.phases(template)

@@ -18,8 +18,8 @@ def test_template_becomes_ready_in_order_with_a_suspended_golden(substrates):
 
     assert substrates.phases(template) == GOLDEN_MACHINE
     golden = substrates.describe(substrates.golden(template))
-    assert golden.status == "SUSPENDED"
-    assert golden.template == template.full_name
+    assert golden.state == "SUSPENDED"
+    assert golden.template == template.name
     # What new actors start from is what the golden left behind.
     assert ready.status["goldenSnapshot"] == golden.snapshot != ""
     assert ready.condition("Ready").status == "True"

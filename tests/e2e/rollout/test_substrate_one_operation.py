@@ -14,14 +14,19 @@ AT_ONCE = 5
 def test_of_simultaneous_resumes_one_is_carried_out(substrates):
     """While an operation on an actor is under way, another one MUST be refused with ABORTED."""
     pool = substrates.pool(replicas=AT_ONCE)
-    template = substrates.ready_template(pool)
-    actor = substrates.actor(template)
+    actor = substrates.actor(substrates.ready_template(pool))
 
-    codes = Counter(code for code, _ in substrates.at_once(AT_ONCE, substrates.ate.resume, actor))
+    outcomes = substrates.at_once(AT_ONCE, actor.resume)
 
+    codes = Counter(code for code, _ in outcomes)
     if codes["OK"] == AT_ONCE:
+        # One resume is two steps: to RESUMING and to RUNNING.
+        assert actor.get().version == 3
         raise Undecided("the calls came one after the other")
     # A call that comes after the first one is done finds a running actor, and has nothing to do.
     assert set(codes) == {"OK", "ABORTED"}
-    assert substrates.describe(actor).status == "RUNNING"
-    assert [w.actor for w in pool.workers() if w.actor is not None] == [actor]
+    assert {text for code, text in outcomes if code == "ABORTED"} == {
+        "another operation is in progress for this actor"
+    }
+    assert substrates.describe(actor).state == "RUNNING"
+    assert pool.taken_by() == [actor.name]

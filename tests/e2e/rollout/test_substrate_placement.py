@@ -7,24 +7,24 @@ from fixtures.conformance import conformance
 
 @conformance(id="BG-SUB-8", profile="ROLLOUT", level="extended", killers=["bg/resume-wrong-pool"])
 def test_actor_runs_on_a_free_worker_that_its_template_selects(substrates):
-    """ResumeActor MUST take a free worker of the selected pools, and be refused where there is none."""
-    ate = substrates.ate
-    selected = substrates.pool(replicas=1, name="selected")
-    other = substrates.pool(replicas=2, name="other")
+    """ResumeActor MUST take a free worker of selected pools and class, and be refused where there is none."""
+    selected = substrates.pool(name="selected")
+    other = substrates.pool(name="other")
+    other_class = substrates.pool(name="other-class", label="selected", sandbox_class="microvm")
     template = substrates.ready_template(selected)
     first, second = (substrates.actor(template, name) for name in ("first", "second"))
 
-    running = ate.resume(first)
-    full = substrates.outcome(ate.resume, second)
+    running = first.resume()
+    full = substrates.outcome(second.resume)
 
-    assert running.worker in [f"{w.namespace}/{w.pod}" for w in selected.workers()]
+    assert running.worker == selected.workers()[0].pod
     assert full == ("FAILED_PRECONDITION", "no free workers available")
-    assert len(other.free()) == 2
+    assert (other.taken_by(), other_class.taken_by()) == ([], [])
 
     # Refused, it holds nothing: it is as it was, and runs once there is room.
-    assert substrates.describe(second).status == "SUSPENDED"
-    ate.suspend(first)
-    assert ate.resume(second).worker == running.worker
+    assert substrates.describe(second).state == "SUSPENDED"
+    first.suspend()
+    assert second.resume().worker == running.worker
 
 
 @conformance(id="BG-SUB-8b", profile="ROLLOUT", level="extended", killers=["bg/resume-wrong-pool"])
@@ -32,14 +32,13 @@ def test_resumed_actor_has_its_own_memory_and_a_new_one_that_of_the_golden(subst
     """An actor MUST be resumed from its latest snapshot, and a new one from its template's golden."""
     template = substrates.ready_template(substrates.pool(replicas=2))
     first, second = (substrates.actor(template, name) for name in ("first", "second"))
-    ate = substrates.ate
 
-    ate.resume(first)
+    first.resume()
     answers = [substrates.ask(first), substrates.ask(first)]
-    ate.suspend(first)
-    ate.resume(first)
+    first.suspend()
+    first.resume()
     answers.append(substrates.ask(first))
-    ate.resume(second)
+    second.resume()
     answers.append(substrates.ask(second))
 
     # The golden was the first boot of this memory; every resume is one more.

@@ -10,15 +10,14 @@ from fixtures.system.rollout.templates import in_phase
 def test_golden_waits_for_a_free_worker_and_then_becomes_ready(substrates, wait):
     """A template MUST stay in ResumeGoldenActor while its pool is full, and become Ready soon after."""
     pool = substrates.pool(replicas=1)
-    first = substrates.ready_template(pool)
-    session = substrates.actor(first)
-    substrates.ate.resume(session)
+    session = substrates.actor(substrates.ready_template(pool))
+    session.resume()
     held = substrates.stopwatch()
     second = substrates.template(pool)
     wait.until(second, in_phase("ResumeGoldenActor"), limit="phase_change")
 
     wait.holds(second, in_phase("ResumeGoldenActor"))
-    substrates.ate.suspend(session)
+    session.suspend()
     held_for, freed = held(), substrates.stopwatch()
     substrates.ready(second)
 

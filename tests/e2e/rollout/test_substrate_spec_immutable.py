@@ -26,7 +26,7 @@ def test_template_spec_cannot_be_changed(substrates, wait, change):
         substrates.change(template, change)
 
     assert refused.value.status == 422
-    assert wait.current(template).spec == template.snapshot.spec
+    assert wait.current(template).spec == template.made.spec
 
 
 @conformance(id="BG-SUB-11b", profile="ROLLOUT", level="extended", killers=["bg/spec-mutable"])

@@ -10,14 +10,13 @@ def test_actor_of_a_lost_worker_is_suspended_and_can_be_resumed(substrates):
     """An actor whose worker's Pod is gone MUST become SUSPENDED, with the memory of its last snapshot."""
     pool = substrates.pool(replicas=2)
     actor = substrates.actor(substrates.ready_template(pool))
-    ate = substrates.ate
-    before = ate.resume(actor)
-    [worker] = [w for w in pool.workers() if w.actor == actor]
+    before = actor.resume()
+    [worker] = [w for w in pool.workers() if w.actor == actor.name]
 
     substrates.lose(worker)
 
-    suspended = substrates.until_status(actor, "SUSPENDED")
+    suspended = substrates.until_state(actor, "SUSPENDED")
     assert suspended.worker == ""
     assert suspended.snapshot == before.snapshot
     assert worker.pod not in [w.pod for w in pool.workers()]
-    assert ate.resume(actor).status == "RUNNING"
+    assert actor.resume().state == "RUNNING"
