@@ -1,4 +1,4 @@
-"""A substrate without a cluster: real store, processes, gRPC and HTTP; templates, pools and Secrets are dictionaries.
+"""A substrate without a cluster: store, processes, gRPC and HTTP are real; the cluster is a few dictionaries.
 
 async with bench(tmp_path) as substrate:
     await substrate.call("CreateActor", ...)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 import pytest
 
 from reference.rollout.ateapi import Status
-from reference.rollout.substrate.model import ActorRef
+from reference.rollout.substrate.model import ActorRef, Template
 from reference.rollout.substrate.store import Store
-from tests.unit.rollout.substrate.harness import Bench, bench
+from tests.unit.rollout.substrate.harness import NAMESPACE, bench
 from tests.unit.rollout.substrate.test_operations import until
 
 #: Changes before and after which the process may be killed.
@@ -58,14 +58,13 @@ async def _run_until_killed(folder: Path, killed_at: int) -> bool:
     """Whether the point was reached. Tasks of the killed process are forgotten, its workloads go on."""
     store = DyingStore(folder, killed_at)
     async with bench(folder, store=store) as substrate:
-        try:
-            await substrate.create()
-            for method in ("ResumeActor", "SuspendActor", "ResumeActor", "PauseActor", "ResumeActor"):
-                await substrate.on(method)
-                if method == "ResumeActor":
+        operations = substrate.operations
+        with contextlib.suppress(Killed):
+            operations.create(A, Template(NAMESPACE, "t"), {})
+            for step in (operations.resume, operations.suspend, operations.resume, operations.pause):
+                await step(A)
+                if step == operations.resume:
                     await substrate.send()
-        except (Killed, grpc.aio.AioRpcError):
-            assert store.is_dead
     return store.is_dead
 
 
@@ -79,9 +78,9 @@ def test_a_killed_substrate_goes_on(folder: Path, killed_at: int) -> None:
         async with bench(folder) as substrate:
             if not substrate.store.has_actor(A):
                 await substrate.create()
-            await until(lambda: substrate.store.actor(A).status in (
-                Status.RUNNING, Status.SUSPENDED, Status.PAUSED
-            ))
+            await until(
+                lambda: substrate.store.actor(A).status in (Status.RUNNING, Status.SUSPENDED, Status.PAUSED)
+            )
             resting = substrate.store.actor(A).status
             assert len(substrate.processes()) == (resting is Status.RUNNING)
             assert len(substrate.store.free_workers()) == (resting is not Status.RUNNING)

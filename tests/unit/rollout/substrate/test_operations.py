@@ -172,7 +172,7 @@ def test_workers_are_found_by_class_and_both_selectors(folder: Path) -> None:
 
 
 def test_an_actor_without_its_template_is_stranded(folder: Path) -> None:
-    """Without its template an actor MUST stay RUNNING on its worker until one of that name is back (SUB-5)."""
+    """Without its template an actor MUST stay RUNNING on its worker until it is back (SUB-5)."""
 
     async def test() -> None:
         async with bench(folder) as substrate:
@@ -330,7 +330,7 @@ def test_actors_are_listed_in_pages(folder: Path) -> None:
 
 
 def test_atespaces_keep_actors_apart(folder: Path) -> None:
-    """In the other shape an actor MUST belong to an atespace that exists, and names are per atespace (SUB-9)."""
+    """In the other shape an actor MUST belong to an atespace that exists, which names it (SUB-9)."""
 
     async def test() -> None:
         async with bench(folder, shape=Shape.ATESPACES) as substrate:
