@@ -94,7 +94,6 @@ def test_a_fork_is_built_in_its_own_directory(pins: Pins, machine: Any) -> None:
         module="fork.test/any",
         path="example.test/any",
         sums={"v2.0.0": ("h1:content", "h1:go.mod")},
-        crds="k8s/crds",
     )
 
     tool = Toolchain(pins=replace(pins, tools={"gadget": fork})).tool("gadget")
@@ -104,8 +103,6 @@ def test_a_fork_is_built_in_its_own_directory(pins: Pins, machine: Any) -> None:
     )
     assert tool.path.read_text() == "built ./gadget"
     assert machine.calls("get") == []
-    assert tool.crds is not None
-    assert [path.name for path in tool.crds.iterdir()] == ["sandboxes.yaml"]
 
 
 def test_another_version_is_another_entry(toolchain: Toolchain) -> None:
