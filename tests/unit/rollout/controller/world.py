@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import copy
 import datetime
 import uuid
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import httpx2
+import orjson
 from lightkube import ApiError
 
 from reference.rollout import leases
@@ -100,6 +100,10 @@ def _merged(before: Any, patch: Any) -> Any:
     return merged
 
 
+def _copy(found: Any) -> Any:
+    return orjson.loads(orjson.dumps(found))
+
+
 class FakeApi:
     """The API server."""
 
@@ -113,11 +117,11 @@ class FakeApi:
 
     async def get(self, kind: Any, namespace: str, name: str) -> Object | None:
         found = self.objects.get((_kind(kind), name))
-        return copy.deepcopy(found)
+        return _copy(found)
 
     async def list(self, kind: Any, namespace: str, labels: Mapping[str, str | None]) -> list[Object]:
         found = [o for (which, _), o in sorted(self.objects.items()) if which == _kind(kind)]
-        return [copy.deepcopy(o) for o in found if _selected(o, labels)]
+        return [_copy(o) for o in found if _selected(o, labels)]
 
     async def create(self, kind: Any, body: Mapping[str, Any]) -> Object:
         key = _kind(kind), str(body["metadata"]["name"])
@@ -125,13 +129,13 @@ class FakeApi:
             raise _refusal(409, "AlreadyExists", f"{key} already exists")
         self._changing("create", key)
         metadata = {
-            **copy.deepcopy(body["metadata"]),
+            **_copy(body["metadata"]),
             "namespace": NAMESPACE,
             "uid": str(uuid.uuid4()),
             "generation": 1,
             "creationTimestamp": as_time(self._clock()),
         }
-        found = {"apiVersion": "v", "kind": key[0], **copy.deepcopy(dict(body)), "metadata": metadata}
+        found = {"apiVersion": "v", "kind": key[0], **_copy(dict(body)), "metadata": metadata}
         return self._stored(key, found)
 
     async def patch(self, kind: Any, found: Object, patch: Mapping[str, Any]) -> Object:
@@ -223,7 +227,7 @@ class FakeApi:
         self._version += 1
         found["metadata"]["resourceVersion"] = str(self._version)
         self.objects[key] = found
-        return copy.deepcopy(found)
+        return _copy(found)
 
 
 def _kind(kind: Any) -> str:
