@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -113,10 +113,16 @@ class GoldenMachine:
         if template is None or "deletionTimestamp" in template["metadata"]:
             return None
         status = dict(template.get("status") or {})
-        step = self._steps.get(status.get("phase") or "")
-        return None if step is None else await step(self, template, status)
+        match status.get("phase") or "":
+            case "":
+                return await self._create(template)
+            case "ResumeGoldenActor":
+                return await self._boot(template, status)
+            case "WaitGoldenActor":
+                return await self._save(template, status)
+        return None
 
-    async def _create(self, template: Object, _status: Status) -> None:
+    async def _create(self, template: Object) -> None:
         golden_id = str(uuid.uuid4())
         await self._golden.create(golden_id, key_of(template))
         await self._write(template, {"phase": "ResumeGoldenActor", "goldenActorID": golden_id})
@@ -141,13 +147,6 @@ class GoldenMachine:
         await self._write(template, {"phase": "Ready", "goldenSnapshot": snapshot, "conditions": [ready]})
         return None
 
-    #: By the phase in which each step is due.
-    _steps: Final[Mapping[str, Callable[[GoldenMachine, Object, Status], Awaitable[float | None]]]] = {
-        "": _create,
-        "ResumeGoldenActor": _boot,
-        "WaitGoldenActor": _save,
-    }
-
     async def _write(self, template: Object, status: Status) -> None:
         """Change the status of the template as it was read. Raises ApiError 409 if it was changed since."""
         metadata = template["metadata"]
@@ -162,7 +161,7 @@ class GoldenMachine:
 
 
 def warm_up(spec: Mapping[str, Any]) -> float:
-    """Seconds before the snapshot: none if every container has a readiness probe, which resuming waits for."""
+    """Seconds before the snapshot: none if every container has a readiness probe, which a resume awaits."""
     containers = spec.get("containers") or []
     return 0.0 if containers and all(container.get("readyz") for container in containers) else WARM_UP
 

@@ -66,8 +66,9 @@ class Herder:
                     asyncio.get_running_loop().remove_reader(descriptor)
                     os.close(descriptor)
                 self._watched.clear()
-                if self._forker is not None and self._forker.stdin is not None:
-                    self._forker.stdin.close()
+                if self._forker is not None:
+                    # Ends with its input, and what it forked does not.
+                    await self._forker.communicate(b"")
 
     async def start(
         self, ref: ActorRef, template: str, env: Mapping[str, str], memory: Mapping[str, int] | None

@@ -147,7 +147,7 @@ class Operations:
                 self._store.update_actor(_without_worker(actor))
             elif actor.status in (Status.SUSPENDED, Status.PAUSED) and workload is not None:
                 await self._workloads.stop(actor.ref)
-            elif actor.status in _UNFINISHED:
+            elif actor.status in (Status.RESUMING, Status.SUSPENDING, Status.PAUSING):
                 self._keep(self._finish(actor))
         for workload in self._store.workloads():
             if not self._store.has_actor(workload.ref):
@@ -335,19 +335,16 @@ class Operations:
             task.exception()
 
     async def _finish(self, actor: Actor) -> None:
-        again = _UNFINISHED[actor.status]
+        """Call again the operation that left an actor as it is."""
+        again = {
+            Status.RESUMING: self.resume,
+            Status.SUSPENDING: self.suspend,
+            Status.PAUSING: self.pause,
+        }[actor.status]
         try:
-            await again(self, actor.ref)
+            await again(actor.ref)
         except (RefusedError, InternalError) as err:
             _LOG.warning("cannot be finished yet", extra={"actor": actor.ref.id, "error": str(err)})
-
-
-#: Operations that a killed substrate leaves unfinished, by the state they leave.
-_UNFINISHED: Final[Mapping[Status, Callable[[Operations, ActorRef], Coroutine[Any, Any, Actor]]]] = {
-    Status.RESUMING: Operations.resume,
-    Status.SUSPENDING: Operations.suspend,
-    Status.PAUSING: Operations.pause,
-}
 
 
 def _without_worker(actor: Actor) -> Actor:

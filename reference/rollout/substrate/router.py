@@ -1,8 +1,8 @@
 """The way of a request to an actor: the part of Substrate's router (atenet) that a gateway needs.
 
 `Host: <actor>.actors.local` or `<actor>.<atespace>.actors.local`, or the header `X-Actor-Id` (with
-`X-Atespace`) says which actor. It must be RUNNING: anything else is answered 503, and resumes nothing. An answer is passed
-on as it comes; when its actor goes away in the middle of it, the client's connection is cut.
+`X-Atespace`) says which actor. It must be RUNNING: anything else is answered 503, and resumes nothing. An
+answer is passed on as it comes; when its actor goes away in the middle of it, the client's connection is cut.
 """
 
 from __future__ import annotations
@@ -57,14 +57,15 @@ class Router:
     async def _find(self, request: web.Request) -> Actor | None:
         """The actor that a request names, None if there is none or its name alone does not say which."""
         host, _, _ = request.host.partition(":")
-        name, _, atespace = host.removesuffix(HOST_SUFFIX).partition(".")
+        named = host.removesuffix(HOST_SUFFIX) if host.endswith(HOST_SUFFIX) else ""
+        name, _, atespace = named.partition(".")
         name = request.headers.get("X-Actor-Id", name)
         atespace = request.headers.get("X-Atespace", atespace)
         if atespace:
             ref = ActorRef(atespace, name)
             return self._store.actor(ref) if self._store.has_actor(ref) else None
-        named = self._store.actors_named(name)
-        return named[0] if len(named) == 1 else None
+        candidates = self._store.actors_named(name)
+        return candidates[0] if len(candidates) == 1 else None
 
     async def _exchange(self, request: web.Request, workload: Workload) -> web.StreamResponse:
         url = f"http://127.0.0.1:{workload.port}{request.rel_url}"
