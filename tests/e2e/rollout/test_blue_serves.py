@@ -18,7 +18,7 @@ def test_old_template_serves_until_the_new_one_is_ready(rollout, wait):
     agent, blue = rollout.ready_agent()
     wait.until(agent, condition("Ready", "True", "WorkloadReady"), limit="template_applied")
 
-    agent.edit("two workload-boot=hang")
+    agent.edit("two workload-boot=fail")
     agent.next_template(blue, ready=False)
     answers = [agent.send(f"s-{n}") for n in range(3)]
     wait.holds(agent, condition("Ready", "True"), window="requeues")

@@ -16,7 +16,7 @@ def test_old_template_goes_only_after_the_new_one_is_ready(rollout):
     """Neither the old template nor its golden MUST go before the new one is Ready; then both MUST go."""
     agent, blue = rollout.ready_agent()
 
-    agent.edit("two workload-boot=after:2")
+    agent.edit("two workload-boot=after:5")
     building = agent.next_template(blue, ready=False)
     rollout.stays(blue)
     was_building = not building.ready

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import grpc
 import pytest
 
 from fixtures.conformance import conformance
 from fixtures.system.rollout.rpcproxy import Fault
-
-FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 
 
 @conformance(
@@ -67,13 +64,13 @@ def test_retirement_goes_on_after_a_crash(rollout, step):
     killers=["bg/no-reresolve"],
 )
 def test_request_is_resolved_anew_where_its_template_is_gone(rollout):
-    """A request whose template goes before its actor is created MUST be resolved anew, three times at most."""
+    """A request whose template goes before its actor is made MUST be resolved anew, three times at most."""
     agent, _ = rollout.ready_agent()
     text = "ActorTemplate not found"
-    twice = Fault("fail", "CreateActor", "gateway", times=2, code=FAILED_PRECONDITION, text=text)
+    twice = Fault("fail", "CreateActor", "gateway", times=2, code="FAILED_PRECONDITION", text=text)
     with rollout.disturbed(twice):
         served = agent.send("s-1")
-    for_ever = Fault("fail", "CreateActor", "gateway", code=FAILED_PRECONDITION, text=text)
+    for_ever = Fault("fail", "CreateActor", "gateway", code="FAILED_PRECONDITION", text=text)
     with rollout.disturbed(for_ever):
         refused = rollout.answered(agent.start("s-2", may_fail=True))
 

@@ -1,4 +1,6 @@
-"""The safety invariants of rollouts: a clean stream breaks none, and each is broken by the stream made for it."""
+"""The safety invariants of rollouts: a clean stream breaks none, and each is broken by the stream made for
+it.
+"""
 
 from __future__ import annotations
 
@@ -79,9 +81,7 @@ class Story:
     ) -> Story:
         """A call that began and ended."""
         self.now += 1
-        begun = Call(
-            next(self._numbers), source, method, actor, {"actor_template_name": template}, self.now
-        )
+        begun = Call(next(self._numbers), source, method, actor, {"actor_template_name": template}, self.now)
         reply = {"actor": {"actor_template_name": template, "status": "STATUS_SUSPENDED"}} if template else {}
         self._call(begun)
         self.now += 1
@@ -177,16 +177,14 @@ def test_nothing_breaks_nothing() -> None:
 
 VIOLATING = {
     "I1-blue-gone": ("I1", lambda: story().template("green", 2, "").retired("blue", 1)),
-    "I1-golden-gone": ("I1", lambda: story().call("DeleteActor", "golden-blue", "controller").template("blue", 2)),
+    "I1-golden-gone": (
+        "I1",
+        lambda: story().call("DeleteActor", "golden-blue", "controller").template("blue", 2),
+    ),
     "I2": ("I2", lambda: rollout().retired("green", 2)),
     "I3": (
         "I3",
-        lambda: (
-            story()
-            .call("ResumeActor", "asr-1", template="blue")
-            .template("green", 2)
-            .retired("blue", 1)
-        ),
+        lambda: story().call("ResumeActor", "asr-1", template="blue").template("green", 2).retired("blue", 1),
     ),
     "I4": ("I4", lambda: story().template("green", 2).gone("blue", 1)),
     "I5": (

@@ -126,7 +126,7 @@ def test_failing_call_does_not_reach_the_server(
     proxy: RpcProxy, controller: Client, server: Server, recorded: list[Call]
 ) -> None:
     """`fail` MUST answer in the place of the server, for the calls it is meant for and no others."""
-    fault = Fault("fail", "DeleteActor", "controller", times=1, code=grpc.StatusCode.ABORTED)
+    fault = Fault("fail", "DeleteActor", "controller", times=1, code="ABORTED")
     with proxy.during(fault):
         controller.call("GetActor", "asr-1")
         with pytest.raises(grpc.RpcError) as caught:
