@@ -22,7 +22,7 @@ def place(template: dict) -> int:  # type: ignore[type-arg]
 
 
 def test_first_pass(world: World) -> None:
-    """C1: the first pass MUST make one template, named, labelled and owned as the contract says, and a finalizer."""
+    """C1: the first pass MUST make one template, named, labelled and owned as it should be."""
     assert world.reconcile() is Outcome.DONE
 
     (template,) = world.templates
@@ -218,7 +218,7 @@ def test_missing_secret_and_key(world: World) -> None:
 
 
 def test_secret_values_are_the_template_s_own(world: World) -> None:
-    """C26: a template MUST take secret values from its own Secret, so the next edit does not reach its golden."""
+    """C26: a template MUST take secret values from its own Secret, which no later edit reaches."""
     secret = {"metadata": {"name": "key"}, "data": {"k": base64.b64encode(b"one").decode()}}
     world.create(Secret, secret)
     world.api.edit(

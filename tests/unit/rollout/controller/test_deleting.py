@@ -1,4 +1,4 @@
-"""Deletion of an agent (C24): every actor goes first, then the finalizer, then what the garbage collector finds."""
+"""Deletion of an agent (C24): every actor goes first, then the finalizer, then the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any interleaving of edits, golden builds, requests, outages, kills and passes keeps the invariants of v1_safe.
+"""Any interleaving of edits, builds, requests, outages, kills and passes keeps the invariants of v1_safe.
 
 The gateway is played as `reference.rollout.leases` says: lease, look, create and resume, suspend, give back.
 """

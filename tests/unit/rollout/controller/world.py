@@ -1,8 +1,8 @@
 """A small world for the controller: an API server, an ate-api, a golden machine and a clock, all in memory.
 
-It knows the rules that the controller leans on (resourceVersion, generation, finalizers, owner references, immutable
-specs; contract section 8 for actors) and keeps a log of everything that was changed, in order. `allowed` counts down
-with every change: at zero the controller is killed in the middle of its pass.
+It knows the rules that the controller leans on (resourceVersion, generation, finalizers, owner references,
+immutable specs; contract section 8 for actors) and keeps a log of everything that was changed, in order.
+`allowed` counts down with every change: at zero the controller is killed in the middle of its pass.
 """
 
 from __future__ import annotations
@@ -350,6 +350,7 @@ class World:
         if agent is None:
             return Outcome.DONE
         outcome: Outcome = self._run(self.dialect.flow.run(Pass(agent, self.dialect, self.tools)))
+        self.dialect.flow.again(outcome, 10)
         return outcome
 
     def settle(self, passes: int = 30) -> None:
