@@ -1,15 +1,15 @@
 """Request leases: how a gateway tells the agent controller that requests may still reach a template.
 
-A gateway takes a lease on a template before it creates an actor of it (contract 5.1, step 2), so a controller that
-sees neither a lease nor a live actor may retire the template. A lease is a `coordination.k8s.io/v1` Lease in the
-template's namespace, one per gateway and template, however many requests it stands for; the gateway renews it
-while it has any, deletes it soon after the last one, and a lease that is not renewed expires: a killed gateway
-blocks nobody for longer than `DURATION`.
+A gateway takes a lease on a template before it creates an actor of it (contract 5.1, step 2), so a
+controller that sees neither a lease nor a live actor may retire the template. A lease is a
+`coordination.k8s.io/v1` Lease in the template's namespace, one per gateway and template, however many
+requests it stands for; the gateway renews it while it has any, deletes it soon after the last one, and a
+lease that is not renewed expires: a killed gateway blocks nobody for longer than `DURATION`.
 
 Both sides write before they read, so that at least one of them sees the other:
 
-- gateway: write (or renew) the lease, then read the template from the API server, not from a cache. Is it gone,
-  terminating or marked `rollout.reference/retiring`: give the lease back and resolve anew.
+- gateway: write (or renew) the lease, then read the template from the API server, not from a cache. Is it
+  gone, terminating or marked `rollout.reference/retiring`: give the lease back and resolve anew.
 - controller: mark the template, then list the leases from the API server. Is one in force: unmark it.
 """
 

@@ -1,8 +1,8 @@
 """Names, hashes and ids of a rollout: every formula of contract section 3, pure and exact.
 
-The dialects differ in what they hash and how they write an id; this module holds the formulas, the dialects choose
-among them. Words: a *config hash* is an unsigned 64-bit number, a *short hash* its hexadecimal form without leading
-zeros, "" where there is none.
+The dialects differ in what they hash and how they write an id; this module holds the formulas, the dialects
+choose among them. Words: a *config hash* is an unsigned 64-bit number, a *short hash* its hexadecimal form
+without leading zeros, "" where there is none.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def first_uint64(data: bytes) -> int:
 
 
 def joined_hash(parts: Sequence[bytes]) -> int:
-    """Config hash of dialects V1 to K3: the parts joined without separators, so ("ab", "c") equals ("a", "bc")."""
+    """Config hash of V1 to K3: the parts joined without separators, so ("ab", "c") equals ("a", "bc")."""
     return first_uint64(b"".join(parts))
 
 
 def framed_hash(parts: Sequence[bytes]) -> int:
-    """Config hash of dialect v1_safe: each part behind its length (8 bytes, big endian), so none can borrow a byte."""
+    """Config hash of v1_safe: each part behind its length (8 bytes, big endian), so none borrows a byte."""
     return first_uint64(b"".join(len(part).to_bytes(8, "big") + part for part in parts))
 
 
@@ -96,13 +96,13 @@ def template_hash(spec: Any) -> str:
 
 
 def agent_prefix(namespace: str, agent: str, uid: str) -> str:
-    """What the ids of an agent's actors begin with in dialects V1 to K3; the agent's UID where it is no DNS label."""
+    """What ids of an agent's actors begin with in V1 to K3; with its UID where names make no DNS label."""
     prefix = truncated(f"{_ACTOR}-{namespace}-{agent}", LABEL_LENGTH)
     return prefix if is_dns_label(prefix) else f"{_ACTOR}-{uid}"
 
 
 def hashed_actor_id(*parts: str) -> str:
-    """The short form of a session's actor id: "asr-" and 24 hexadecimal digits over the parts, joined by "/"."""
+    """The short form of a session's actor id: "asr-", then 24 hexadecimal digits over the parts and "/"."""
     return f"{_ACTOR}-{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:24]}"
 
 

@@ -75,8 +75,11 @@ class Address:
 
 @contextlib.asynccontextmanager
 async def listening(application: web.Application, address: Address) -> AsyncIterator[None]:
-    """Serve an application while the body runs; on leaving, connections are closed at once."""
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+    """Serve an application while the body runs; on leaving, connections are closed at once.
+
+    A handler whose client hangs up is cancelled.
+    """
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, address.host, address.port).start()

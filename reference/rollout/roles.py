@@ -1,4 +1,4 @@
-"""Which template of an agent has which role: the one order that controller and gateway go by (contract section 4).
+"""Which template of an agent has which role: the order that controller and gateway use (contract section 4).
 
 Templates are ActorTemplate objects as JSON, all of one agent. Marked and terminating ones have no role.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from reference.rollout.leases import RETIRING_ANNOTATION
 
-#: The values of --dialect: the project's own, kagent's pull request as reviewed, K2 and K3 (contract section 1).
+#: The values of --dialect: the project's own, kagent's pull request as reviewed, K2 and K3 (contract section
+#: 1).
 DIALECTS = ("v1_safe", "v1", "retain", "pinned")
 
 #: Annotation of a template with its place in the order, an integer (contract section 3).
@@ -39,7 +40,7 @@ def active(templates: Iterable[Template], dialect: str) -> Template | None:
 
 def is_ready(template: Template) -> bool:
     """Whether its golden snapshot can be restored."""
-    return template.get("status", {}).get("phase") == "Ready"
+    return bool(template.get("status", {}).get("phase") == "Ready")
 
 
 def is_going(template: Template) -> bool:

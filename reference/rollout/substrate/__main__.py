@@ -25,7 +25,7 @@ from lightkube.resources.core_v1 import Pod
 from prometheus_client import CollectorRegistry
 
 from reference.rollout.ateapi import Shape
-from reference.rollout.informer import Informer
+from reference.rollout.informer import ALL_NAMESPACES, Informer
 from reference.rollout.kinds import ActorTemplate, WorkerPool
 from reference.rollout.program import Address, listening, log_as_json, run, status_pages
 from reference.rollout.reflection import AsyncReflectedService
@@ -59,6 +59,12 @@ def parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--router", type=address, required=True, metavar="HOST:PORT", help="to actors")
     found.add_argument("--state-dir", type=Path, required=True, metavar="DIR")
+    found.add_argument(
+        "--namespace",
+        default=ALL_NAMESPACES,
+        metavar="NAME",
+        help="the only namespace whose templates and pools it looks after (default: all)",
+    )
     found.add_argument(
         "--ateapi-conn-spec",
         type=address,
@@ -106,11 +112,12 @@ async def serve(arguments: argparse.Namespace) -> None:
         stack.push_async_callback(client.aclose)
         await parts.prepare(client)
 
-        templates = Informer(client, ActorTemplate)
-        pools = Informer(client, WorkerPool)
+        scope = arguments.namespace
+        templates = Informer(client, ActorTemplate, scope)
+        pools = Informer(client, WorkerPool, scope)
         # A pool without a Deployment yet is no reason to wait, so Deployments need no label.
-        deployments = Informer(client, Deployment)
-        pods = Informer(client, Pod, labels={POOL_LABEL: None})
+        deployments = Informer(client, Deployment, scope)
+        pods = Informer(client, Pod, scope, {POOL_LABEL: None})
         informers = (templates, pools, deployments, pods)
 
         herder = Herder(

@@ -16,15 +16,15 @@ from reference.rollout.names import (
     instance_actor,
     is_dns_label,
     joined_hash,
+    pinned_actor_id,
     revision,
     revision_template_name,
-    pinned_actor_id,
     safe_actor_id,
-    v1_actor_id,
     short_hash,
     template_hash,
     template_name,
     truncated,
+    v1_actor_id,
 )
 
 UUID = "11111111-2222-4333-8444-555555555555"
@@ -53,7 +53,7 @@ SESSIONS = st.text(min_size=1, max_size=80)
     ],
 )
 def test_short_hash(decimal: str | None, short: str) -> None:
-    """A short hash MUST be hexadecimal without leading zeros, and "" for what is no unsigned 64-bit number."""
+    """A short hash MUST be hexadecimal without leading zeros, and "" for all but unsigned 64-bit numbers."""
     assert short_hash(decimal) == short
 
 
@@ -199,7 +199,7 @@ def test_framed_hash_tells_all_parts_apart(one: list[bytes], other: list[bytes])
 
 
 def test_collision_of_long_names() -> None:
-    """Two names with the same first 46 characters and the same hash share a template name in every dialect (C27)."""
+    """Two names with the same first 46 characters and the same hash share a template name (C27)."""
     assert template_name("a" * 46 + "x", "ff") == template_name("a" * 46 + "y", "ff")
 
 

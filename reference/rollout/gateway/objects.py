@@ -1,0 +1,71 @@
+"""What the gateway knows of agents and templates, and whose templates are whose."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from lightkube import AsyncClient
+
+from reference.rollout.informer import ALL_NAMESPACES, Informer, Object
+from reference.rollout.kinds import ActorTemplate, SandboxAgent
+from reference.rollout.names import AGENT_LABEL
+from reference.rollout.roles import Template
+
+
+class Objects:
+    """The agents and templates of some namespaces; an empty list of them means all."""
+
+    def __init__(self, client: AsyncClient, namespaces: Sequence[str]) -> None:
+        scopes = namespaces or (ALL_NAMESPACES,)
+        self._agents = [Informer(client, SandboxAgent, scope) for scope in scopes]
+        self._templates = [Informer(client, ActorTemplate, scope) for scope in scopes]
+
+    async def run(self) -> None:
+        """Keep up to date until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for informer in (*self._agents, *self._templates):
+                tasks.create_task(informer.run())
+
+    async def synced(self) -> None:
+        """Return when everything has been listed once."""
+        for informer in (*self._agents, *self._templates):
+            await informer.synced.wait()
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything has been listed once."""
+        return all(informer.synced.is_set() for informer in (*self._agents, *self._templates))
+
+    def agent(self, namespace: str, name: str) -> Object | None:
+        """An agent that is not being deleted."""
+        found = _first(informer.get(namespace, name) for informer in self._agents)
+        return None if found is None or "deletionTimestamp" in found["metadata"] else found
+
+    def templates(self, namespace: str) -> list[Template]:
+        """All templates of a namespace."""
+        return [found for informer in self._templates for found in informer.list(namespace)]
+
+    def template(self, namespace: str, name: str) -> Template | None:
+        """One template."""
+        return _first(informer.get(namespace, name) for informer in self._templates)
+
+
+def labelled(templates: Iterable[Template], agent: Object) -> list[Template]:
+    """Those that carry the agent's name (V1 to K4)."""
+    name = agent["metadata"]["name"]
+    return [t for t in templates if (t["metadata"].get("labels") or {}).get(AGENT_LABEL) == name]
+
+
+def owned(templates: Iterable[Template], agent: Object) -> list[Template]:
+    """Those that this very agent controls (v1_safe, contract section 5 (g))."""
+    uid = agent["metadata"]["uid"]
+    return [
+        t
+        for t in templates
+        if any(o.get("controller") and o["uid"] == uid for o in t["metadata"].get("ownerReferences") or ())
+    ]
+
+
+def _first(found: Iterable[Object | None]) -> Object | None:
+    return next((one for one in found if one is not None), None)

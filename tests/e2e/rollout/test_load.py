@@ -1,0 +1,34 @@
+"""A change of configuration under load."""
+
+from __future__ import annotations
+
+from fixtures.conformance import conformance
+
+
+@conformance(
+    id="BG-R04",
+    profile="ROLLOUT",
+    level="core",
+    features=["SandboxAgentRetirement"],
+    killers=["bg/request-cut", "bg/split-brain"],
+)
+def test_no_request_fails_while_templates_change(rollout, steady_requests):
+    """While templates change under twenty requests a second, with a spare worker, no request MUST fail."""
+    agent, blue = rollout.ready_agent()
+    with steady_requests(agent, rate=20, sessions=2) as load:
+        load.go_on_for(20)
+        agent.edit("two")
+        green = agent.next_template(blue)
+        load.go_on_for(20)
+        rollout.gone(blue)
+        load.go_on_for(20)
+    answers = load.answers()
+    rollout.settles(agent)
+
+    assert len(answers) >= 60
+    assert [str(a) for a in answers if not a.ok] == []
+    assert {a.template for a in answers} == {blue.name, green.name}
+    # Every session moves over once, and never back.
+    for session in {a.session for a in answers}:
+        served = [a.template for a in answers if a.session == session]
+        assert served == sorted(served, key=[blue.name, green.name].index)

@@ -1,0 +1,40 @@
+"""What goes on while ate-api is down."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.conformance import conformance
+from fixtures.journal.predicates import condition
+
+
+@conformance(
+    id="BG-C23",
+    profile="ROLLOUT",
+    level="core",
+    features=["SandboxAgentRetirement"],
+    killers=["bg/outage-wedge", "bg/no-retry", "bg/v1"],
+)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_change_is_applied_while_ate_api_is_down(rollout, wait, when):
+    """While ate-api is down a change MUST be applied and its status written; the rest MUST follow by
+    itself.
+    """
+    agent, blue = rollout.ready_agent()
+    if when == "before":
+        outage = rollout.outage()
+        agent.edit("two")
+        green = agent.next_template(blue, ready=False)
+    else:
+        # The controller is in the middle of a retirement.
+        agent.edit("two")
+        green = agent.next_template(blue, ready=False)
+        outage = rollout.outage()
+    agent.edit("three")
+    newest = agent.next_template(blue, green, ready=False)
+    wait.until(agent, condition("Accepted", "True", fresh=True), limit="template_applied")
+    rollout.lift(outage)
+    remaining = rollout.settles(agent)
+
+    assert remaining.uid == newest.uid
+    assert agent.send("s-1").instruction == "three"

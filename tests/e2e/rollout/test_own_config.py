@@ -1,0 +1,27 @@
+"""Which configuration a golden snapshot holds."""
+
+from __future__ import annotations
+
+from fixtures.conformance import conformance
+
+
+@conformance(
+    id="BG-C26",
+    profile="ROLLOUT",
+    level="core",
+    features=["SandboxAgentBlueGreen"],
+    killers=["bg/shared-secret"],
+)
+def test_golden_answers_with_its_own_config(rollout):
+    """A golden that is built soon after the previous configuration MUST answer with its own."""
+    agent, one = rollout.ready_agent(message="one")
+    # Within the time for which a substrate may keep Secrets in its cache.
+    agent.edit("two")
+    two = agent.next_template(one)
+    answer_two = agent.send("s-1")
+    agent.edit("three")
+    three = agent.next_template(one, two)
+    answer_three = agent.send("s-1")
+
+    assert (answer_two.template, answer_two.instruction) == (two.name, "two")
+    assert (answer_three.template, answer_three.instruction) == (three.name, "three")

@@ -1,0 +1,225 @@
+"""Any interleaving of edits, golden builds, requests, outages, kills and passes keeps the invariants of v1_safe.
+
+The gateway is played as `reference.rollout.leases` says: lease, look, create and resume, suspend, give back.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from reference.rollout import roles
+from reference.rollout.actors import State
+from reference.rollout.controller.dialect import DIALECTS
+from reference.rollout.controller.holdings import is_golden
+from reference.rollout.controller.mutants import mutated
+from reference.rollout.controller.objects import golden_of, name_of, was_ever_ready
+from reference.rollout.kinds import ActorTemplate
+from tests.unit.rollout.controller.world import Killed, World
+
+
+@dataclass
+class Request:
+    """A request under way; `actor` is "" until it has one."""
+
+    gateway: str
+    template: str
+    actor: str = ""
+
+
+class Rollout(RuleBasedStateMachine):
+    """One agent, its users and its troubles."""
+
+    mutants: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(mutated(DIALECTS["v1_safe"], self.mutants))
+        self.requests: list[Request] = []
+        self.numbers = itertools.count()
+        self.served = False
+
+    # -- users -------------------------------------------------------------
+
+    @rule(model=st.sampled_from(["m1", "m2", "m3"]))
+    def edit(self, model: str) -> None:
+        self.world.use_model(model)
+
+    @rule()
+    def request_comes(self) -> None:
+        active = self.world.active
+        if active is None:
+            return
+        request = Request(f"gw-{next(self.numbers)}", name_of(active))
+        if self.world.take_lease(request.template, request.gateway):
+            self.requests.append(request)
+
+    @rule(data=st.data(), session=st.sampled_from(["s1", "s2"]))
+    @precondition(lambda self: any(not r.actor for r in self.requests) and not self.world.ate.down)
+    def request_runs(self, data: st.DataObject, session: str) -> None:
+        request = data.draw(st.sampled_from([r for r in self.requests if not r.actor]))
+        actor = f"asr-{request.template}-{session}"
+        self.world.ate.add(actor, request.template, State.RUNNING)
+        request.actor = actor
+
+    @rule(data=st.data())
+    @precondition(lambda self: any(r.actor for r in self.requests) and not self.world.ate.down)
+    def request_ends(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from([r for r in self.requests if r.actor]))
+        self._end(request)
+
+    def _end(self, request: Request) -> None:
+        self.requests.remove(request)
+        if request.actor and all(r.actor != request.actor for r in self.requests):
+            self.world.ate.set(request.actor, State.SUSPENDED)
+        self.world.drop_lease(request.template, request.gateway)
+
+    @rule(data=st.data())
+    @precondition(lambda self: bool(self.requests))
+    def gateway_dies(self, data: st.DataObject) -> None:
+        """Its lease runs out, and its actor stays as it is."""
+        self.requests.remove(data.draw(st.sampled_from(self.requests)))
+
+    # -- substrate ---------------------------------------------------------
+
+    @rule(data=st.data(), whole=st.booleans())
+    def golden_machine(self, data: st.DataObject, whole: bool) -> None:
+        waiting = [
+            name_of(t)
+            for t in self.world.api.all(ActorTemplate)
+            if not roles.is_ready(t) and (not golden_of(t) or golden_of(t) in self.world.ate.actors)
+        ]
+        if waiting and not self.world.ate.down:
+            template = data.draw(st.sampled_from(waiting))
+            if whole:
+                self.world.build(template)
+            elif not golden_of(self.world.api.objects["ActorTemplate", template]):
+                self.world.mint(template)
+
+    @rule(data=st.data())
+    @precondition(lambda self: not self.world.ate.down)
+    def status_is_lost(self, data: st.DataObject) -> None:
+        """A golden is minted and the write of its id fails (D16)."""
+        found = [name_of(t) for t in self.world.api.all(ActorTemplate) if not golden_of(t)]
+        if found:
+            template = data.draw(st.sampled_from(found))
+            self.world.ate.add(f"00000000-0000-4000-8000-{next(self.numbers):012}", template, State.RUNNING)
+
+    @rule(down=st.booleans())
+    def outage(self, down: bool) -> None:
+        self.world.ate.down = down
+
+    # -- controller --------------------------------------------------------
+
+    @rule(allowed=st.none() | st.integers(0, 6))
+    def reconcile(self, allowed: int | None) -> None:
+        before = {name_of(t): t for t in self.world.api.all(ActorTemplate)}
+        self.world.log.allowed = allowed
+        with suppress(Killed):
+            self.world.reconcile()
+        self.world.log.allowed = None
+        after = {name_of(t) for t in self.world.api.all(ActorTemplate)}
+        for name in before.keys() - after:
+            gone = before[name]
+            others = [t for t in before.values() if name_of(t) != name]
+            more = [t for t in others if roles.desired_generation(t) > roles.desired_generation(gone)]
+            assert not was_ever_ready(gone) or any(roles.is_ready(t) for t in more), f"I2: {name} is gone"
+
+    @rule()
+    def time_passes(self) -> None:
+        self.world.clock.advance(10)
+        for request in self.requests:
+            self.world.take_lease(request.template, request.gateway)
+
+    # -- invariants --------------------------------------------------------
+
+    @invariant()
+    def a_template_serves(self) -> None:
+        active = self.world.active
+        self.served = self.served or active is not None
+        if self.served:
+            assert active is not None, "I1: nothing serves"
+            assert golden_of(active) in self.world.ate.actors, "I1: what serves cannot be restored"
+
+    @invariant()
+    def nothing_is_stranded(self) -> None:
+        templates = {name_of(t): t for t in self.world.api.all(ActorTemplate)}
+        for actor in self.world.ate.actors.values():
+            assert actor.template in templates, f"I3, I4: {actor} has no template"
+
+    @invariant()
+    def leases_hold(self) -> None:
+        templates = {name_of(t) for t in self.world.api.all(ActorTemplate)}
+        for request in self.requests:
+            assert request.template in templates, f"I6: {request} lost its template"
+
+    def teardown(self) -> None:
+        try:
+            self.world.ate.down = False
+            for request in list(self.requests):
+                self._end(request)
+            for actor in self.world.live():
+                self.world.ate.set(actor.id, State.SUSPENDED)
+            self.world.clock.advance(20)
+            self.world.settle()
+            (template,) = self.world.api.all(ActorTemplate)
+            assert [a for a in self.world.ate.actors.values() if not is_golden(a, template)] == [] or all(
+                a.template == name_of(template) for a in self.world.ate.actors.values()
+            )
+            assert len(self.world.secrets()) == 1
+            config = self.world.config_of(name_of(template))
+            assert f'"model":"{self.world.model}"' in config, (
+                "I10: the last config is not the one that serves"
+            )
+        finally:
+            self.world.close()
+
+
+def test_v1_safe_keeps_its_invariants() -> None:
+    """I1 to I4, I6, I9, I10 and I11 MUST hold in every interleaving."""
+    run_state_machine_as_test(
+        Rollout, settings=settings(max_examples=300, stateful_step_count=40, deadline=None)
+    )
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        "early-retire",
+        "strand-live",
+        "template-first",
+        "revive-retiring",
+        "golden-by-status",
+        "reap-prefix-miss",
+        "generation-only",
+        "never-retire",
+        "wedge-nonready",
+    ],
+)
+def test_interleavings_find(mutant: str) -> None:
+    """The machine MUST be able to fail: it finds these."""
+    machine = type("Mutated", (Rollout,), {"mutants": (mutant,)})
+    with pytest.raises((AssertionError, KeyError, ValueError)):
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=1000,
+                stateful_step_count=40,
+                deadline=None,
+                report_multiple_bugs=False,
+                print_blob=False,
+                database=None,
+            ),
+        )
