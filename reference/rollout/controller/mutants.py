@@ -458,9 +458,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "reap-fatal": _with(retiring=ReapFatal()),
     "reap-prefix-miss": _with(retiring=ReapPrefixMiss()),
     "retire-last": _with(retiring=RetireLast()),
-    "revive-retiring": _with(
-        order=_order_with_marked, applying=Reviving(), retiring=RetireRevived()
-    ),
+    "revive-retiring": _with(order=_order_with_marked, applying=Reviving(), retiring=RetireRevived()),
     "shared-secret": _with(rendering=SharedSecret),
     "silent-block": _with(retiring=SilentBlock()),
     "slow-requeue": _with(flow=SlowRequeue()),

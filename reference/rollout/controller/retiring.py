@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import grpc.aio
 
 from reference.rollout import names, roles
-from reference.rollout.actors import Actor
+from reference.rollout.actors import GOLDEN_ATESPACE, Actor
 from reference.rollout.controller import plan
 from reference.rollout.controller.errors import SERVER_ERRORS, in_words
 from reference.rollout.controller.holdings import IDLE, Holdings, read_holdings
@@ -154,7 +154,7 @@ class SafeRetiring(Retiring):
         if goldens:
             return False
         named = golden_of(template)
-        return not named or await removal_step(on, names.GOLDEN_ATESPACE, named)
+        return not named or await removal_step(on, GOLDEN_ATESPACE, named)
 
     async def delete_template(self, on: Pass, template: Object) -> None:
         """Step 6. A golden that was minted meanwhile goes, too: without template it cannot run."""
@@ -213,7 +213,7 @@ class V1Retiring(Retiring):
                 outcome = Outcome.AGAIN
                 continue
             golden = golden_of(template)
-            if golden and not await removal_step(on, names.GOLDEN_ATESPACE, golden):
+            if golden and not await removal_step(on, GOLDEN_ATESPACE, golden):
                 outcome = Outcome.AGAIN
                 continue
             await on.api.delete(ActorTemplate, template)

@@ -11,7 +11,7 @@ import asyncio
 import base64
 import datetime
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from reference.rollout.actors import LIVE, Actor, State
 from reference.rollout.controller.api import Event, Lease, Secret
 from reference.rollout.controller.dialect import Dialect
 from reference.rollout.controller.events import Recorder
+from reference.rollout.controller.holdings import IDLE
 from reference.rollout.controller.objects import (
     Object,
     as_time,
@@ -270,7 +271,7 @@ class FakeActors:
         return self._moved("suspend", actor, State.SUSPENDED, {State.RUNNING, State.RESUMING})
 
     async def delete(self, atespace: str, actor: str) -> None:
-        self._moved("delete-actor", actor, State.SUSPENDED, {State.SUSPENDED, State.UNSPECIFIED})
+        self._moved("delete-actor", actor, State.SUSPENDED, IDLE)
         del self.actors[actor]
 
     def add(self, actor: str, template: str, state: State) -> None:
@@ -288,7 +289,7 @@ class FakeActors:
         if method in self.refused:
             raise rpc_error(self.refused[method], "refused")
 
-    def _moved(self, method: str, actor: str, to: State, allowed: set[State]) -> Actor:
+    def _moved(self, method: str, actor: str, to: State, allowed: Set[State]) -> Actor:
         self._called(method)
         if actor not in self.actors:
             raise rpc_error(grpc.StatusCode.NOT_FOUND, f"Actor {actor} not found")
