@@ -256,6 +256,23 @@ def test_spec_that_the_server_rejects(world: World) -> None:
     assert world.condition("Ready") == ("True", "WorkloadReady")
 
 
+def test_conflict_says_nothing(world: World) -> None:
+    """A write that somebody else was quicker with MUST be tried again without a word to the user."""
+    world.settle()
+    world.use_model("m2")
+    world.reconcile()
+    world.use_model("m1")
+    blue = next(name for name in world.names if name != world.desired)
+    world.api.refused["ActorTemplate", blue] = 409
+
+    assert world.reconcile() is Outcome.AGAIN
+    assert world.condition("Accepted") == ("True", "Reconciled")
+    assert world.events() == []
+    world.api.refused.clear()
+    world.settle()
+    assert world.names == [blue]
+
+
 def byo(image: str = "tool@sha256:1", value: str = "1") -> dict:  # type: ignore[type-arg]
     """The spec of a BYO agent."""
     return {

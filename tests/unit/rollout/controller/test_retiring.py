@@ -249,6 +249,9 @@ def test_outage_of_ate_api(flipped: World) -> None:
     assert flipped.reconcile() is Outcome.AGAIN
     assert len(flipped.names) == 3
     assert flipped.condition("Accepted") == ("True", "Reconciled")
+    assert flipped.events() == [
+        ("RetirementPostponed", "retirement is postponed: ate-api: UNAVAILABLE: down", 1)
+    ]
 
     flipped.ate.down = False
     flipped.settle()
