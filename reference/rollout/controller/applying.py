@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reference.rollout import names
+from reference.rollout.actors import GOLDEN_ATESPACE
 from reference.rollout.controller import plan
 from reference.rollout.controller.api import Secret
 from reference.rollout.controller.conditions import Condition, accepted, recreating
@@ -208,7 +209,7 @@ class PinnedApplying(V1Applying):
             return await super().update(on, found, rendered)
         step = Applied(Outcome.PROGRESS, (accepted(), recreating(rendered.name)))
         golden = golden_of(found)
-        if golden and not await removal_step(on, names.GOLDEN_ATESPACE, golden):
+        if golden and not await removal_step(on, GOLDEN_ATESPACE, golden):
             return step
         if not is_terminating(found):
             await on.api.delete(ActorTemplate, found)

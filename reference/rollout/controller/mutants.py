@@ -192,6 +192,13 @@ class RetireLast(SafeRetiring):
         return True
 
 
+class RetireRevived(SafeRetiring):
+    """The retirement of revive-retiring: a mark makes no candidate."""
+
+    def candidates(self, found: Roles, templates: Sequence[Object]) -> list[Object]:
+        return list(found.superseded)
+
+
 class TemplateFirst(SafeRetiring):
     """The template is deleted before its golden, which nobody finds afterwards."""
 
@@ -451,7 +458,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "reap-fatal": _with(retiring=ReapFatal()),
     "reap-prefix-miss": _with(retiring=ReapPrefixMiss()),
     "retire-last": _with(retiring=RetireLast()),
-    "revive-retiring": _with(order=_order_with_marked, applying=Reviving()),
+    "revive-retiring": _with(order=_order_with_marked, applying=Reviving(), retiring=RetireRevived()),
     "shared-secret": _with(rendering=SharedSecret),
     "silent-block": _with(retiring=SilentBlock()),
     "slow-requeue": _with(flow=SlowRequeue()),
