@@ -132,10 +132,10 @@ async def make_specs_mutable(client: AsyncClient) -> None:
     """Take the rule that keeps the spec of an ActorTemplate as it was out of its CRD."""
     found = await client.get(CustomResourceDefinition, "actortemplates.ate.dev")
     for version in found.spec.versions:
-        spec: Any = version.schema
-        spec = spec.openAPIV3Schema.properties["spec"]
-        rules = spec.x_kubernetes_validations or []
-        spec.x_kubernetes_validations = [rule for rule in rules if "oldSelf" not in rule.rule]
+        schema: Any = version.schema
+        spec = schema.openAPIV3Schema.properties["spec"]
+        rules = spec["x-kubernetes-validations"]
+        spec["x-kubernetes-validations"] = [rule for rule in rules if "oldSelf" not in rule["rule"]]
     await client.replace(found)
 
 
