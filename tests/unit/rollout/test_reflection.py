@@ -56,9 +56,7 @@ def served(shape: Shape = Shape.FLAT, port: int = 0) -> Iterator[str]:
         get_actor, api.message("GetActorRequest").FromString, lambda message: message.SerializeToString()
     )
     server = grpc.server(ThreadPoolExecutor(2))
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(SERVICE, {"GetActor": handler}),)
-    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"GetActor": handler}),))
     reflection.enable_server_reflection((SERVICE,), server, pool=api.pool)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
@@ -152,7 +150,9 @@ def test_a_server_may_come_later_and_come_back() -> None:
 
 def test_numbers_are_those_of_the_service() -> None:
     """Field and enum numbers MUST be upstream's: bytes written by hand MUST read as what they mean."""
-    data = bytes([0x0A, 1, 0x61, 0x10, 7, 0x1A, 1, 0x6E, 0x22, 1, 0x74, 0x28, 2, 0x3A, 1, 0x70, 0x4A, 1, 0x73])
+    data = bytes(
+        [0x0A, 1, 0x61, 0x10, 7, 0x1A, 1, 0x6E, 0x22, 1, 0x74, 0x28, 2, 0x3A, 1, 0x70, 0x4A, 1, 0x73]
+    )
     actor: Any = Api(Shape.FLAT).message("Actor").FromString(data)
     assert (actor.actor_id, actor.version, actor.status) == ("a", 7, Status.RUNNING)
     assert (actor.actor_template_namespace, actor.actor_template_name) == ("n", "t")
