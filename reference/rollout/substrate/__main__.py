@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
         type=Shape,
         choices=list(Shape),
         default=Shape.FLAT,
-        help="flat: actors are named by actor_id; atespaces: by actor_ref (default: %(default)s)",
+        help="flat: actors have an actor_id; atespaces: an atespace and a name (default: %(default)s)",
     )
     found.add_argument("--restore-ms", type=float, default=0, metavar="N", help="time a restore takes")
     found.add_argument("--checkpoint-ms", type=float, default=0, metavar="N", help="time a snapshot takes")

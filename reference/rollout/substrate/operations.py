@@ -104,12 +104,13 @@ class Operations:
         """As suspend, with the memory kept on the worker's node."""
         return await self._exclusively(ref, lambda: self._pause(ref))
 
-    def delete(self, ref: ActorRef) -> None:
-        """Forget a suspended actor (SUB-6)."""
+    def delete(self, ref: ActorRef) -> Actor:
+        """Forget a suspended actor (SUB-6); as it was."""
         actor = self._store.actor(ref)
         self._must_be_deletable(actor)
         self._must_be_alone(ref)
         self._store.delete_actor(actor)
+        return actor
 
     def delete_atespace(self, name: str) -> None:
         """Forget an atespace without actors."""
@@ -174,7 +175,7 @@ class Operations:
 
     async def _resume(self, ref: ActorRef, boot: bool) -> Actor:
         actor = self._store.actor(ref)
-        template = self._require_template(actor)
+        template = self._require_template(actor, "LoadActorForResume")
         if actor.status is Status.RUNNING:
             return actor
         actor = self._assign(actor, template)
@@ -223,7 +224,7 @@ class Operations:
 
     async def _suspend(self, ref: ActorRef) -> Actor:
         actor = self._store.actor(ref)
-        template = self._require_template(actor)
+        template = self._require_template(actor, "LoadActorForSuspend")
         if actor.status is Status.SUSPENDED:
             return actor
         if actor.status is Status.RUNNING:
@@ -252,7 +253,7 @@ class Operations:
 
     async def _pause(self, ref: ActorRef) -> Actor:
         actor = self._store.actor(ref)
-        template = self._require_template(actor)
+        template = self._require_template(actor, "LoadActorForPause")
         if actor.status is Status.PAUSED:
             return actor
         if actor.status is Status.RUNNING:
@@ -300,11 +301,14 @@ class Operations:
         if actor.status is not Status.SUSPENDED:
             raise precondition(f"Actor {actor.ref} is not suspended (status: {actor.status})")
 
-    def _require_template(self, actor: Actor) -> TemplateObject:
+    def _require_template(self, actor: Actor, step: str) -> TemplateObject:
         """SUB-5: without its template an actor can be neither suspended nor resumed."""
         template = self._template_of(actor.template)
         if template is None:
-            raise InternalError(f"while getting ActorTemplate: {actor.template} of {actor.ref} not found")
+            raise InternalError(
+                f"workflow failed at step {step}: while getting ActorTemplate: "
+                f'actortemplate.ate.dev "{actor.template.name}" not found'
+            )
         return template
 
     # One at a time
