@@ -113,8 +113,8 @@ class SafeApplying(Applying):
             found = await self.create_template(on, rendered, annotations)
         elif not self.is_first(found, others):
             await self.raise_generation(on, found, self.generation(on, others))
-        if secret is not None and not is_controlled_by(secret, uid_of(found)):
-            await on.api.patch(Secret, secret, {"metadata": {"ownerReferences": controlled_by(found)}})
+        if secret is not None:
+            await self.give_secret(on, secret, found)
         await self.settle_secrets(on, rendered)
         return Applied(Outcome.DONE, (accepted(),))
 
@@ -160,6 +160,12 @@ class SafeApplying(Applying):
         annotations = {names.DESIRED_GENERATION_ANNOTATION: str(place)}
         await on.api.patch(ActorTemplate, found, {"metadata": {"annotations": annotations}})
 
+    async def give_secret(self, on: Pass, secret: Object, template: Object) -> None:
+        """Make a Secret the template's, so that both go together."""
+        if not is_controlled_by(secret, uid_of(template)):
+            owners = {"metadata": {"ownerReferences": controlled_by(template)}}
+            await on.api.patch(Secret, secret, owners)
+
     async def settle_secrets(self, on: Pass, rendered: Rendered) -> None:
         """Give config Secrets that the agent still controls to their template, delete those without one."""
         secrets = await on.api.list(Secret, on.namespace, {names.AGENT_LABEL: name_of(on.agent)})
@@ -172,8 +178,7 @@ class SafeApplying(Applying):
             if template is None:
                 await on.api.delete(Secret, secret)
             else:
-                owners = {"metadata": {"ownerReferences": controlled_by(template)}}
-                await on.api.patch(Secret, secret, owners)
+                await self.give_secret(on, secret, template)
 
 
 class V1Applying(Applying):

@@ -147,6 +147,16 @@ def test_right_controller_passes_all_scenarios(
     assert len(world.names) == len(world.api.all(SandboxAgent))
 
 
+def test_shared_secret_is_overwritten(make_world: MakeWorld) -> None:
+    """Mutant shared-secret MUST do what it is about: one Secret for two templates."""
+    world = make_world("v1_safe", "shared-secret")
+    world.settle()
+    world.use_model("m2")
+    world.reconcile()
+    assert len(world.names) == 2
+    assert world.secrets() == ["my-agent"]
+
+
 def test_later_mutants_are_over_earlier_ones() -> None:
     """Mutants MUST be combined in the order of the command line."""
     dialect = mutated(DIALECTS["v1_safe"], ["never-retire", "early-retire", "no-retry"])
