@@ -36,7 +36,7 @@ _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 def lease_name(holder: str, template: str) -> str:
     """Name of the lease that gateway `holder` has on `template`."""
-    return "request-lease-" + hashlib.sha256(f"{holder}/{template}".encode()).hexdigest()[:24]
+    return "request-lease-" + hashlib.sha256(f"{holder}\0{template}".encode()).hexdigest()[:24]
 
 
 def lease(holder: str, namespace: str, template: str, now: datetime.datetime) -> dict[str, Any]:
