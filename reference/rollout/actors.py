@@ -54,11 +54,14 @@ class Actor:
     template: str
     atespace: str = ""
     version: int = 0
+    #: Where its memory was saved last, empty if it never was.
+    snapshot: str = ""
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Self:
         """From an Actor message as a dictionary."""
         metadata = message.get("metadata", message)
+        external = message.get("latest_snapshot_info", {}).get("external", {})
         return cls(
             id=str(metadata["name"] if "metadata" in message else message["actor_id"]),
             state=State(str(message["status"]).rpartition("STATUS_")[2].removeprefix("ACTOR_STATE_")),
@@ -66,6 +69,7 @@ class Actor:
             template=str(message["actor_template_name"]),
             atespace=str(metadata.get("atespace", "")),
             version=int(metadata.get("version", 0)),
+            snapshot=str(message.get("last_snapshot") or external.get("snapshot_uri_prefix", "")),
         )
 
 

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from lightkube import AsyncClient
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 
+from reference.rollout.actors import GOLDEN_ATESPACE
 from reference.rollout.informer import Object
 from reference.rollout.substrate.golden import EXPECTED, GoldenMachine, Status
 from reference.rollout.substrate.model import Actor, ActorRef, Template, Worker
@@ -30,7 +31,7 @@ class GoldenRunning(GoldenMachine):
     async def _save(self, template: Object, status: Status) -> float | None:
         again = await super()._save(template, status)
         if again is None:
-            await self._golden.resume(status["goldenActorID"])
+            await self._actors.resume(GOLDEN_ATESPACE, status["goldenActorID"])
         return again
 
 

@@ -43,7 +43,9 @@ class FakeServer:
         if request.query.get("watch") != "true":
             self.lists += 1
             metadata = {"resourceVersion": str(100 + self.lists)}
-            return web.json_response({"kind": "ActorTemplateList", "metadata": metadata, "items": self.objects})
+            return web.json_response(
+                {"kind": "ActorTemplateList", "metadata": metadata, "items": self.objects}
+            )
         queue: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self.watches.append(queue)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
