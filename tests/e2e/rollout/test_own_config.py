@@ -17,10 +17,10 @@ def test_golden_answers_with_its_own_config(rollout):
     agent, one = rollout.ready_agent(message="one")
     # Within the time for which a substrate may keep Secrets in its cache.
     agent.edit("two")
-    two = agent.next_template(one)
+    two = agent.green_template(one)
     answer_two = agent.send("s-1")
     agent.edit("three")
-    three = agent.next_template(one, two)
+    three = agent.green_template(one, two)
     answer_three = agent.send("s-1")
 
     assert (answer_two.template, answer_two.instruction) == (two.name, "two")

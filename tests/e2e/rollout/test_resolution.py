@@ -17,7 +17,7 @@ def test_requests_go_to_the_active_template(rollout):
     agent.edit("two workload-boot=after:1")
     agent.next_template(blue, ready=False)
     meanwhile = [agent.send(f"meanwhile-{n}") for n in range(3)]
-    green = agent.next_template(blue)
+    green = agent.green_template(blue)
     served_by_green = [agent.send(f"green-{n}") for n in range(3)]
 
     assert "no ActorTemplate generated yet" in refused.error

@@ -26,7 +26,7 @@ def test_session_has_one_actor_per_template(rollout, session):
 
     first, second = agent.send(session), agent.send(session)
     agent.edit("two")
-    agent.next_template(blue)
+    agent.green_template(blue)
     third = agent.send(session)
 
     assert first.actor == second.actor != third.actor

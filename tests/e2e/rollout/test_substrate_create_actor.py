@@ -27,7 +27,7 @@ def test_actor_is_created_suspended_once_for_a_template_that_exists(substrates):
     assert other.find() is None
 
 
-@conformance(id="BG-SUB-9b", profile="ROLLOUT", level="extended", killers=["bg/create-unchecked"])
+@conformance(id="BG-SUB-9b", profile="ROLLOUT", level="extended", killers=["bg/any-id"])
 @pytest.mark.parametrize("name", ["", "Upper", "-begins", "ends-", "dotted.name", "x" * 64])
 def test_actor_id_that_is_no_dns_label_is_refused(substrates, name):
     """CreateActor MUST refuse an id that is no DNS label with INVALID_ARGUMENT."""

@@ -21,5 +21,5 @@ def test_template_becomes_ready_in_order_with_a_suspended_golden(substrates):
     assert golden.state == "SUSPENDED"
     assert golden.template == template.name
     # What new actors start from is what the golden left behind.
-    assert ready.status["goldenSnapshot"] == golden.snapshot != ""
+    assert ready.status.get("goldenSnapshot") == golden.snapshot != ""
     assert ready.condition("Ready").status == "True"

@@ -27,12 +27,3 @@ def test_template_spec_cannot_be_changed(substrates, wait, change):
 
     assert refused.value.status == 422
     assert wait.current(template).spec == template.made.spec
-
-
-@conformance(id="BG-SUB-11b", profile="ROLLOUT", level="extended", killers=["bg/spec-mutable"])
-def test_image_without_digest_is_refused(substrates):
-    """The API server MUST refuse a template whose image is not pinned by a digest with 422."""
-    with pytest.raises(ApiError) as refused:
-        substrates.template("pool", pauseImage="pause:latest")
-
-    assert refused.value.status == 422

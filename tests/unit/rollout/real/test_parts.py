@@ -11,6 +11,7 @@ import pytest
 
 from fixtures.errors import StartError
 from fixtures.system.rollout.process import OwnedProcess
+from fixtures.system.rollout.real.ateapi import require_private_mounts
 from fixtures.system.rollout.real.certificates import Certificates
 from fixtures.system.rollout.real.placement import atelet_address
 from fixtures.system.rollout.real.redis import Redis
@@ -24,6 +25,19 @@ def test_a_missing_redis_is_told_with_its_package(tmp_path: Path, monkeypatch: p
 
     with pytest.raises(StartError, match=r"redis-server is not installed; .*`apt-get install redis-server`"):
         redis.start(1)
+
+
+def test_a_mount_namespace_that_cannot_be_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where ateapi cannot have a /run of its own the error MUST say what has to be allowed."""
+    unshare = tmp_path / "unshare"
+    unshare.write_text("#!/bin/sh\necho 'unshare failed: Operation not permitted' >&2\nexit 1\n")
+    unshare.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    with pytest.raises(StartError, match=r"Operation not permitted\. Run as root, or allow user namespaces"):
+        require_private_mounts()
 
 
 def test_clients_with_the_authority_trust_the_server(tmp_path: Path) -> None:
