@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from lightkube import AsyncClient
-from lightkube.config.kubeconfig import KubeConfig
+from lightkube.config.kubeconfig import KubeConfig, SingleConfig
 
 from fixtures.processes import free_port
 from reference.rollout.informer import Informer
@@ -28,6 +28,18 @@ def template(name: str, version: int) -> dict[str, Any]:
         "kind": "ActorTemplate",
         "metadata": {"name": name, "namespace": "ns", "resourceVersion": str(version)},
     }
+
+
+def configuration(server: str) -> SingleConfig:
+    """How to reach a server that asks for no credentials."""
+    return KubeConfig.from_dict(
+        {
+            "clusters": [{"name": "fake", "cluster": {"server": server}}],
+            "users": [{"name": "fake", "user": {}}],
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+            "current-context": "fake",
+        }
+    ).get()
 
 
 class FakeServer:
@@ -69,8 +81,7 @@ async def informed() -> AsyncIterator[tuple[FakeServer, Informer, list[tuple[str
         heard.append(tuple(None if o is None else o["metadata"]["resourceVersion"] for o in (before, after)))  # type: ignore[arg-type]
 
     async with listening(application, address):
-        config = KubeConfig.from_server(f"http://{address}").get()
-        client = AsyncClient(config=config, trust_env=False)
+        client = AsyncClient(config=configuration(f"http://{address}"), trust_env=False)
         informer = Informer(client, ActorTemplate)
         informer.listen(listen)
         server.objects = [template("a", 1), template("b", 2)]

@@ -10,6 +10,7 @@ import pytest
 from reference.rollout.actors import State
 from reference.rollout.controller.dialect import DIALECTS
 from reference.rollout.controller.mutants import FIRED, MUTANTS, mutated
+from reference.rollout.controller.objects import golden_of
 from reference.rollout.kinds import ActorTemplate, SandboxAgent
 from tests.unit.rollout.controller.conftest import MakeWorld
 from tests.unit.rollout.controller.world import World
@@ -155,6 +156,18 @@ def test_shared_secret_is_overwritten(make_world: MakeWorld) -> None:
     world.reconcile()
     assert len(world.names) == 2
     assert world.secrets() == ["my-agent"]
+
+
+def test_revived_template_has_no_golden(make_world: MakeWorld) -> None:
+    """Mutant revive-retiring MUST do what it is about: a template serves whose golden is gone (I1)."""
+    world = make_world("v1_safe", "revive-retiring")
+    replaced(world)
+    for _ in range(2):
+        world.reconcile()
+    world.use_model("m1")
+    world.reconcile()
+    assert world.active is not None
+    assert golden_of(world.active) not in world.ate.actors
 
 
 def test_later_mutants_are_over_earlier_ones() -> None:
