@@ -1,8 +1,9 @@
 """The actors of ate-api as gateway and controller see them, whichever shape the service has.
 
-In the flat shape an actor is named by `actor_id` alone; in the other by `actor_ref{atespace, name}`, where
-the atespace of a session's actor is the namespace of its template and that of a golden is `ate-golden`
-(contract sections 3 and 14). The shape is found by reflection.
+In the flat shape an actor is named by `actor_id` alone; in the others by an atespace and a name, where the
+atespace of a session's actor is the namespace of its template and that of a golden is `ate-golden` (contract
+sections 3 and 14). Those are in a reference `actor_ref`, or in one called `actor`, as kagent-dev/substrate
+v0.0.9 has it, where actors have `metadata` and some replies are the object itself. Reflection says which.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class State(StrEnum):
     SUSPENDED = "SUSPENDED"
     PAUSING = "PAUSING"
     PAUSED = "PAUSED"
+    CRASHED = "CRASHED"
 
 
 #: States in which an actor may have work, or a worker: it holds its template (contract 5.1, step 2).
@@ -52,17 +54,22 @@ class Actor:
     template: str
     atespace: str = ""
     version: int = 0
+    #: Where its memory was saved last, empty if it never was.
+    snapshot: str = ""
 
     @classmethod
     def of(cls, message: Mapping[str, Any]) -> Self:
         """From an Actor message as a dictionary."""
+        metadata = message.get("metadata", message)
+        external = message.get("latest_snapshot_info", {}).get("external", {})
         return cls(
-            id=str(message["actor_id"]),
+            id=str(metadata["name"] if "metadata" in message else message["actor_id"]),
             state=State(str(message["status"]).rpartition("STATUS_")[2].removeprefix("ACTOR_STATE_")),
             template_namespace=str(message["actor_template_namespace"]),
             template=str(message["actor_template_name"]),
-            atespace=str(message.get("atespace", "")),
-            version=int(message.get("version", 0)),
+            atespace=str(metadata.get("atespace", "")),
+            version=int(metadata.get("version", 0)),
+            snapshot=str(message.get("last_snapshot") or external.get("snapshot_uri_prefix", "")),
         )
 
 
@@ -97,12 +104,16 @@ class Actors:
 
     async def create(self, atespace: str, actor: str, template_namespace: str, template: str) -> Actor:
         """Create a session's actor; its atespace is made first where there is none yet."""
-        request = await self._named("CreateActor", atespace, actor)
-        if "actor_ref" in request:
+        request = await self._named(atespace, actor)
+        if "actor_id" not in request:
             await self._ensure(atespace)
-        request |= {"actor_template_namespace": template_namespace, "actor_template_name": template}
+        of = {"actor_template_namespace": template_namespace, "actor_template_name": template}
+        if "actor" in request:
+            request = {"actor": {"metadata": request["actor"], **of}}
+        else:
+            request |= of
         reply = await self._service.call("CreateActor", request, timeout=self._timeout)
-        return Actor.of(reply["actor"])
+        return Actor.of(reply.get("actor", reply))
 
     async def resume(self, atespace: str, actor: str) -> Actor:
         """Resume; returns when it runs."""
@@ -114,25 +125,26 @@ class Actors:
 
     async def delete(self, atespace: str, actor: str) -> None:
         """Delete a suspended actor."""
-        request = await self._named("DeleteActor", atespace, actor)
+        request = await self._named(atespace, actor)
         await self._service.call("DeleteActor", request, timeout=self._timeout)
 
     async def _on(self, method: str, atespace: str, actor: str, timeout: float | None = None) -> Actor:
-        request = await self._named(method, atespace, actor)
+        request = await self._named(atespace, actor)
         reply = await self._service.call(method, request, timeout=timeout or self._timeout)
-        return Actor.of(reply["actor"])
+        return Actor.of(reply.get("actor", reply))
 
-    async def _named(self, method: str, atespace: str, actor: str) -> dict[str, Any]:
-        schema = await self._service.schema()
-        if "actor_id" in schema.fields(f"{method}Request"):
-            return {"actor_id": actor}
-        return {"actor_ref": {"atespace": atespace, "name": actor}}
+    async def _named(self, atespace: str, actor: str) -> dict[str, Any]:
+        """What names an actor in a request: its only field, or the first of some."""
+        [field, *_] = (await self._service.schema()).fields("GetActorRequest")
+        return {field: actor if field == "actor_id" else {"atespace": atespace, "name": actor}}
 
     async def _ensure(self, atespace: str) -> None:
         if atespace in self._atespaces:
             return
+        [field, *_] = (await self._service.schema()).fields("CreateAtespaceRequest")
+        request = {field: atespace if field == "name" else {"metadata": {"name": atespace}}}
         try:
-            await self._service.call("CreateAtespace", {"name": atespace}, timeout=self._timeout)
+            await self._service.call("CreateAtespace", request, timeout=self._timeout)
         except grpc.aio.AioRpcError as err:
             if err.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise

@@ -1,11 +1,12 @@
 """The messages of gRPC service `ateapi.Control`, as descriptors: nothing is generated, nothing is compiled.
 
-Two shapes of the service are in use (rollout contract, sections 8 and 14). Names and numbers are those of
-Agent Substrate's `pkg/proto/ateapipb/ateapi.proto`:
+Two shapes of the service are here (rollout contract, sections 8 and 14). Names and numbers are those of
+`pkg/proto/ateapipb/ateapi.proto` in two releases of the fork kagent-dev/substrate:
 
-- *flat*: an actor is named by `actor_id` alone (fork kagent-dev/substrate v0.0.6). Pausing, the states
-  PAUSING and PAUSED and the selector of workers, which that release lacks, have the numbers of later ones.
-- *atespaces*: an actor is named by `actor_ref{atespace, name}` (agent-substrate/substrate 86e138f6).
+- *flat* (v0.0.6): an actor is named by `actor_id` alone. Pausing, the states PAUSING and PAUSED and the
+  selector of workers, which that release lacks, have the numbers that later ones of the same shape gave them.
+- *atespaces* (v0.0.9): an actor is named by `actor{atespace, name}`, has `metadata`, and is itself the reply
+  of some methods. Times and uids of the metadata are left out.
 
 A caller never chooses: it finds out by reflection (`reference.rollout.reflection`).
 """
@@ -50,11 +51,7 @@ class Status(IntEnum):
         return f"STATUS_{self.name}"
 
 
-_NAMED: Final[Mapping[Shape, Fields]] = {
-    Shape.FLAT: [("actor_id", 1, "string")],
-    Shape.ATESPACES: [("actor_ref", 1, "ActorRef")],
-}
-#: Methods whose request names an actor and nothing else, or that and one flag.
+#: Methods of both shapes that name an actor, with what else their requests hold.
 _ON_ACTOR: Final[Mapping[str, Fields]] = {
     "GetActor": [],
     "SuspendActor": [],
@@ -62,91 +59,114 @@ _ON_ACTOR: Final[Mapping[str, Fields]] = {
     "ResumeActor": [("boot", 2, "bool")],
     "DeleteActor": [],
 }
-_ACTOR: Final[Fields] = [
-    ("actor_id", 1, "string"),
-    ("version", 2, "int64"),
-    ("actor_template_namespace", 3, "string"),
-    ("actor_template_name", 4, "string"),
-    ("status", 5, "Actor.Status"),
-    ("ateom_pod_namespace", 6, "string"),
-    ("ateom_pod_name", 7, "string"),
-    ("ateom_pod_ip", 8, "string"),
-    ("in_progress_snapshot", 10, "string"),
-    ("ateom_pod_uid", 11, "string"),
-    ("worker_selector", 13, "Selector"),
-    ("worker_pool_name", 14, "string"),
-]
-_WORKER: Final[Fields] = [
-    ("worker_namespace", 1, "string"),
-    ("worker_pool", 2, "string"),
-    ("worker_pod", 3, "string"),
-    ("actor_namespace", 4, "string"),
-    ("actor_template", 5, "string"),
-    ("actor_id", 6, "string"),
-    ("ip", 7, "string"),
-    ("version", 8, "int64"),
-    ("worker_pod_uid", 9, "string"),
-    ("node_name", 10, "string"),
-]
-
-
-def messages(shape: Shape) -> dict[str, Fields]:
-    """The messages of a shape by name, each with its fields (name, number, type)."""
-    flat = shape is Shape.FLAT
-    named = list(_NAMED[shape])
-    known: dict[str, Fields] = {
-        "Selector": [("match_labels", 1, "{}")],
-        "Actor": [*_ACTOR, ("last_snapshot", 9, "string")]
-        if flat
-        else [*_ACTOR, ("latest_snapshot_info", 12, "SnapshotInfo"), ("atespace", 15, "string")],
-        "Worker": list(_WORKER) if flat else [*_WORKER, ("actor_atespace", 11, "string")],
-        "CreateActorRequest": [
-            *named,
-            ("actor_template_namespace", 2, "string"),
-            ("actor_template_name", 3, "string"),
-            ("worker_selector", 4, "Selector"),
-        ],
-        "CreateActorResponse": [("actor", 1, "Actor")],
-        "ListActorsRequest": [("page_size", 1, "int32"), ("page_token", 2, "string")]
-        + ([] if flat else [("atespace", 3, "string")]),
-        "ListActorsResponse": [("actors", 1, "[Actor]"), ("next_page_token", 2, "string")],
-        "ListWorkersRequest": [],
-        "ListWorkersResponse": [("workers", 1, "[Worker]")],
-    }
-    for method, more in _ON_ACTOR.items():
-        known[f"{method}Request"] = [*named, *more]
-        known[f"{method}Response"] = [] if method == "DeleteActor" else [("actor", 1, "Actor")]
-    if not flat:
-        known |= _ATESPACE_MESSAGES
-    return known
-
-
-_ATESPACE_MESSAGES: Final[Mapping[str, Fields]] = {
-    "ActorRef": [("atespace", 1, "string"), ("name", 2, "string")],
-    "Atespace": [("name", 1, "string")],
+_LISTS: Final[Mapping[str, Fields]] = {
+    "ListActorsResponse": [("actors", 1, "[Actor]"), ("next_page_token", 2, "string")],
+    "ListWorkersRequest": [],
+    "ListWorkersResponse": [("workers", 1, "[Worker]")],
+    "Selector": [("match_labels", 1, "{}")],
+}
+_FLAT: Final[Mapping[str, Fields]] = {
+    **_LISTS,
+    **{f"{name}Request": [("actor_id", 1, "string"), *more] for name, more in _ON_ACTOR.items()},
+    **{f"{name}Response": [("actor", 1, "Actor")] for name in (*_ON_ACTOR, "CreateActor")},
+    "DeleteActorResponse": [],
+    "CreateActorRequest": [
+        ("actor_id", 1, "string"),
+        ("actor_template_namespace", 2, "string"),
+        ("actor_template_name", 3, "string"),
+        ("worker_selector", 4, "Selector"),
+    ],
+    "ListActorsRequest": [("page_size", 1, "int32"), ("page_token", 2, "string")],
+    "Actor": [
+        ("actor_id", 1, "string"),
+        ("version", 2, "int64"),
+        ("actor_template_namespace", 3, "string"),
+        ("actor_template_name", 4, "string"),
+        ("status", 5, "Actor.Status"),
+        ("ateom_pod_namespace", 6, "string"),
+        ("ateom_pod_name", 7, "string"),
+        ("ateom_pod_ip", 8, "string"),
+        ("last_snapshot", 9, "string"),
+        ("in_progress_snapshot", 10, "string"),
+        ("ateom_pod_uid", 11, "string"),
+        ("worker_selector", 13, "Selector"),
+        ("worker_pool_name", 14, "string"),
+    ],
+    "Worker": [
+        ("worker_namespace", 1, "string"),
+        ("worker_pool", 2, "string"),
+        ("worker_pod", 3, "string"),
+        ("actor_namespace", 4, "string"),
+        ("actor_template", 5, "string"),
+        ("actor_id", 6, "string"),
+        ("ip", 7, "string"),
+        ("version", 8, "int64"),
+        ("worker_pod_uid", 9, "string"),
+        ("node_name", 10, "string"),
+    ],
+}
+_ATESPACES: Final[Mapping[str, Fields]] = {
+    **_LISTS,
+    **{f"{name}Request": [("actor", 1, "ObjectRef"), *more] for name, more in _ON_ACTOR.items()},
+    **{f"{name}Response": [("actor", 1, "Actor")] for name in ("SuspendActor", "PauseActor", "ResumeActor")},
+    "CreateActorRequest": [("actor", 1, "Actor")],
+    "ListActorsRequest": [("page_size", 1, "int32"), ("page_token", 2, "string"), ("atespace", 3, "string")],
+    "CreateAtespaceRequest": [("atespace", 1, "Atespace")],
+    "GetAtespaceRequest": [("atespace", 1, "ObjectRef")],
+    "DeleteAtespaceRequest": [("atespace", 1, "ObjectRef")],
+    "ListAtespacesRequest": [],
+    "ListAtespacesResponse": [("atespaces", 1, "[Atespace]")],
+    "ObjectRef": [("atespace", 1, "string"), ("name", 2, "string")],
+    "KubeNamespacedObjectRef": [("namespace", 1, "string"), ("name", 2, "string")],
+    "ResourceMetadata": [("atespace", 1, "string"), ("name", 2, "string"), ("version", 4, "int64")],
     "ExternalSnapshotInfo": [("snapshot_uri_prefix", 1, "string")],
     "LocalSnapshotInfo": [("snapshot_prefix", 1, "string")],
     "SnapshotInfo": [("external", 2, "ExternalSnapshotInfo"), ("local", 3, "LocalSnapshotInfo")],
-    "CreateAtespaceRequest": [("name", 1, "string")],
-    "CreateAtespaceResponse": [("atespace", 1, "Atespace")],
-    "GetAtespaceRequest": [("name", 1, "string")],
-    "GetAtespaceResponse": [("atespace", 1, "Atespace")],
-    "ListAtespacesRequest": [],
-    "ListAtespacesResponse": [("atespaces", 1, "[Atespace]")],
-    "DeleteAtespaceRequest": [("name", 1, "string")],
-    "DeleteAtespaceResponse": [],
+    "Atespace": [("metadata", 1, "ResourceMetadata")],
+    "Actor": [
+        ("metadata", 1, "ResourceMetadata"),
+        ("actor_template_namespace", 2, "string"),
+        ("actor_template_name", 3, "string"),
+        ("status", 4, "Actor.Status"),
+        ("ateom_pod_namespace", 5, "string"),
+        ("ateom_pod_name", 6, "string"),
+        ("ateom_pod_ip", 7, "string"),
+        ("in_progress_snapshot", 8, "string"),
+        ("ateom_pod_uid", 9, "string"),
+        ("latest_snapshot_info", 10, "SnapshotInfo"),
+        ("worker_selector", 11, "Selector"),
+        ("worker_pool_name", 12, "string"),
+    ],
+    "Assignment": [("actor_template", 1, "KubeNamespacedObjectRef"), ("actor", 2, "ObjectRef")],
+    "Worker": [
+        ("worker_namespace", 1, "string"),
+        ("worker_pool", 2, "string"),
+        ("worker_pod", 3, "string"),
+        ("assignment", 4, "Assignment"),
+        ("ip", 5, "string"),
+        ("version", 6, "int64"),
+        ("worker_pod_uid", 7, "string"),
+        ("node_name", 8, "string"),
+    ],
 }
+_MESSAGES: Final = {Shape.FLAT: _FLAT, Shape.ATESPACES: _ATESPACES}
 
 
-def methods(shape: Shape) -> list[str]:
-    """The methods of the service, sorted: one for each pair of messages XRequest and XResponse."""
-    return sorted(name.removesuffix("Request") for name in messages(shape) if name.endswith("Request"))
+def methods(shape: Shape) -> dict[str, str]:
+    """The methods of the service, sorted, with the message that each replies with.
+
+    A method X is there if XRequest is; it replies with XResponse, else with the object that it is about.
+    """
+    known = _MESSAGES[shape]
+    names = sorted(name.removesuffix("Request") for name in known if name.endswith("Request"))
+    kinds = {name: "Atespace" if name.endswith("Atespace") else "Actor" for name in names}
+    return {name: f"{name}Response" if f"{name}Response" in known else kinds[name] for name in names}
 
 
 def file_descriptor(shape: Shape) -> descriptor_pb2.FileDescriptorProto:
     """The file that declares package, messages and service of a shape."""
     file = descriptor_pb2.FileDescriptorProto(name="ateapi.proto", package=PACKAGE, syntax="proto3")
-    for name, fields in sorted(messages(shape).items()):
+    for name, fields in sorted(_MESSAGES[shape].items()):
         message = file.message_type.add(name=name)
         for field, number, kind in sorted(fields, key=lambda item: item[1]):
             _add_field(message, field, number, kind)
@@ -159,9 +179,9 @@ def file_descriptor(shape: Shape) -> descriptor_pb2.FileDescriptorProto:
             for member in message.field:
                 member.oneof_index = 0
     service = file.service.add(name=SERVICE.removeprefix(f"{PACKAGE}."))
-    for method in methods(shape):
+    for method, reply in methods(shape).items():
         service.method.add(
-            name=method, input_type=f".{PACKAGE}.{method}Request", output_type=f".{PACKAGE}.{method}Response"
+            name=method, input_type=f".{PACKAGE}.{method}Request", output_type=f".{PACKAGE}.{reply}"
         )
     return file
 

@@ -31,9 +31,6 @@ DESIRED_GENERATION_ANNOTATION = "kagent.dev/desired-generation"
 #: Finalizer of an agent: its actors are outside the cluster's reach and are removed first.
 FINALIZER = "kagent.dev/sandbox-agent-substrate-cleanup"
 
-#: Atespace of golden actors, where a substrate has atespaces.
-GOLDEN_ATESPACE = "ate-golden"
-
 #: Keys of the config Secret and the variables of the workload that they become.
 CONFIG_KEY = "config.json"
 CARD_KEY = "agent-card.json"

@@ -294,8 +294,14 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(fork(Specification(**json.loads(line)))) + "\n")
-        sys.stdout.flush()
+        forked = fork(Specification(**json.loads(line)))
+        try:
+            sys.stdout.write(json.dumps(forked) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever asked is gone, and nobody else knows of it.
+            os.kill(forked["pid"], signal.SIGKILL)
+            os._exit(0)
     return 0
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reference.rollout import names
+from reference.rollout.actors import GOLDEN_ATESPACE
 from reference.rollout.controller import plan
 from reference.rollout.controller.api import Secret
 from reference.rollout.controller.conditions import Condition, accepted, recreating
@@ -112,8 +113,8 @@ class SafeApplying(Applying):
             found = await self.create_template(on, rendered, annotations)
         elif not self.is_first(found, others):
             await self.raise_generation(on, found, self.generation(on, others))
-        if secret is not None and not is_controlled_by(secret, uid_of(found)):
-            await on.api.patch(Secret, secret, {"metadata": {"ownerReferences": controlled_by(found)}})
+        if secret is not None:
+            await self.give_secret(on, secret, found)
         await self.settle_secrets(on, rendered)
         return Applied(Outcome.DONE, (accepted(),))
 
@@ -159,6 +160,12 @@ class SafeApplying(Applying):
         annotations = {names.DESIRED_GENERATION_ANNOTATION: str(place)}
         await on.api.patch(ActorTemplate, found, {"metadata": {"annotations": annotations}})
 
+    async def give_secret(self, on: Pass, secret: Object, template: Object) -> None:
+        """Make a Secret the template's, so that both go together."""
+        if not is_controlled_by(secret, uid_of(template)):
+            owners = {"metadata": {"ownerReferences": controlled_by(template)}}
+            await on.api.patch(Secret, secret, owners)
+
     async def settle_secrets(self, on: Pass, rendered: Rendered) -> None:
         """Give config Secrets that the agent still controls to their template, delete those without one."""
         secrets = await on.api.list(Secret, on.namespace, {names.AGENT_LABEL: name_of(on.agent)})
@@ -171,8 +178,7 @@ class SafeApplying(Applying):
             if template is None:
                 await on.api.delete(Secret, secret)
             else:
-                owners = {"metadata": {"ownerReferences": controlled_by(template)}}
-                await on.api.patch(Secret, secret, owners)
+                await self.give_secret(on, secret, template)
 
 
 class V1Applying(Applying):
@@ -208,7 +214,7 @@ class PinnedApplying(V1Applying):
             return await super().update(on, found, rendered)
         step = Applied(Outcome.PROGRESS, (accepted(), recreating(rendered.name)))
         golden = golden_of(found)
-        if golden and not await removal_step(on, names.GOLDEN_ATESPACE, golden):
+        if golden and not await removal_step(on, GOLDEN_ATESPACE, golden):
             return step
         if not is_terminating(found):
             await on.api.delete(ActorTemplate, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reference.rollout import names
-from reference.rollout.actors import Actor
+from reference.rollout.actors import GOLDEN_ATESPACE, Actor
 from reference.rollout.controller.errors import SERVER_ERRORS, in_words
 from reference.rollout.controller.holdings import read_holdings
 from reference.rollout.controller.objects import (
@@ -91,5 +91,5 @@ class V1Deleting(Deleting):
         if not all(gone):
             return Outcome.AGAIN
         goldens = [golden for golden in map(golden_of, await on.templates()) if golden]
-        gone = [await removal_step(on, names.GOLDEN_ATESPACE, golden) for golden in goldens]
+        gone = [await removal_step(on, GOLDEN_ATESPACE, golden) for golden in goldens]
         return Outcome.DONE if all(gone) else Outcome.AGAIN

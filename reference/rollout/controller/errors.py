@@ -29,3 +29,8 @@ def in_words(err: Exception) -> str:
     if isinstance(err, grpc.aio.AioRpcError):
         return f"ate-api: {err.code().name}: {err.details()}"
     return str(err)
+
+
+def is_conflict(err: Exception) -> bool:
+    """Whether somebody else wrote first: no user has to act on it, the next pass sees what they wrote."""
+    return isinstance(err, ApiError) and err.response.status_code == 409

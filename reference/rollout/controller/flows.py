@@ -9,11 +9,10 @@ from typing import Final
 import httpx2
 
 from reference.rollout.controller import conditions
-from reference.rollout.controller.api import status_of
 from reference.rollout.controller.applying import Applied
 from reference.rollout.controller.conditions import Condition
 from reference.rollout.controller.deleting import has_finalizer, set_finalizer
-from reference.rollout.controller.errors import SERVER_ERRORS, NotAccepted, NotYet, in_words
+from reference.rollout.controller.errors import SERVER_ERRORS, NotAccepted, NotYet, in_words, is_conflict
 from reference.rollout.controller.inputs import read_inputs
 from reference.rollout.controller.objects import Object, is_terminating
 from reference.rollout.controller.passes import Outcome, Pass
@@ -80,9 +79,9 @@ class Flow:
         """What an application came to that did not succeed."""
         message = in_words(err)
         on.log.warning("not applied", extra={"error": message})
-        conflict = isinstance(err, httpx2.HTTPError) and status_of(err) == 409
-        if not conflict:  # Somebody else wrote first: nothing that a user could act on.
-            await on.tools.events.warn(on.agent, "ReconcileFailed", message, message)
+        if is_conflict(err):
+            return Applied(Outcome.AGAIN, ())
+        await on.tools.events.warn(on.agent, "ReconcileFailed", message, message)
         return Applied(Outcome.AGAIN, (conditions.not_accepted(message),))
 
     async def look(self, on: Pass) -> Seen:

@@ -14,8 +14,8 @@ from reference.rollout.controller.objects import Object, golden_of, name_of, nam
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
-#: States from which an actor can be deleted (SUB-6).
-IDLE = frozenset({State.SUSPENDED, State.UNSPECIFIED})
+#: States from which an actor can be deleted (SUB-6; a crashed one where a substrate knows that state).
+IDLE = frozenset({State.SUSPENDED, State.UNSPECIFIED, State.CRASHED})
 
 
 def is_golden(actor: Actor, template: Object) -> bool:

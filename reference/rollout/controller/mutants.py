@@ -132,6 +132,16 @@ class AdoptForeign(SafeApplying):
             _fired("adopt-foreign")
 
 
+class SharedSecretApplying(SafeApplying):
+    """The application of shared-secret: the Secret stays the agent's."""
+
+    def check_secret(self, on: Pass, found: Object, template: Object | None) -> None:
+        return None
+
+    async def give_secret(self, on: Pass, secret: Object, template: Object) -> None:
+        return None
+
+
 class GenerationOnly(SafeApplying):
     """The place in the order is the agent's generation, which an edit of an input does not raise."""
 
@@ -190,6 +200,13 @@ class RetireLast(SafeRetiring):
 
     def licensed(self, on: Pass, template: Object, ordered: Sequence[Object]) -> bool:
         return True
+
+
+class RetireRevived(SafeRetiring):
+    """The retirement of revive-retiring: a mark makes no candidate."""
+
+    def candidates(self, found: Roles, templates: Sequence[Object]) -> list[Object]:
+        return list(found.superseded)
 
 
 class TemplateFirst(SafeRetiring):
@@ -451,8 +468,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "reap-fatal": _with(retiring=ReapFatal()),
     "reap-prefix-miss": _with(retiring=ReapPrefixMiss()),
     "retire-last": _with(retiring=RetireLast()),
-    "revive-retiring": _with(order=_order_with_marked, applying=Reviving()),
-    "shared-secret": _with(rendering=SharedSecret),
+    "revive-retiring": _with(order=_order_with_marked, applying=Reviving(), retiring=RetireRevived()),
+    "shared-secret": _with(rendering=SharedSecret, applying=SharedSecretApplying()),
     "silent-block": _with(retiring=SilentBlock()),
     "slow-requeue": _with(flow=SlowRequeue()),
     "strand-live": _with(retiring=StrandLive()),

@@ -63,9 +63,9 @@ def licensed(template: Object, ordered: Sequence[Object], order: Order) -> bool:
 
 def _more_desired(template: Object, ordered: Sequence[Object], order: Order) -> Sequence[Object]:
     """The templates in order that come before this one."""
-    plain = unmarked(template)
-    ranked = order([*(t for t in ordered if name_of(t) != name_of(template)), plain])
-    return ranked[: next(place for place, found in enumerate(ranked) if found is plain)]
+    others = [t for t in ordered if name_of(t) != name_of(template)]
+    ranked = order([*others, unmarked(template)])
+    return ranked[: [name_of(t) for t in ranked].index(name_of(template))]
 
 
 def next_generation(agent_generation: int, others: Iterable[Object]) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import grpc.aio
 
 from reference.rollout import names, roles
-from reference.rollout.actors import Actor
+from reference.rollout.actors import GOLDEN_ATESPACE, Actor
 from reference.rollout.controller import plan
-from reference.rollout.controller.errors import SERVER_ERRORS, in_words
+from reference.rollout.controller.errors import SERVER_ERRORS, in_words, is_conflict
 from reference.rollout.controller.holdings import IDLE, Holdings, read_holdings
 from reference.rollout.controller.objects import (
     Object,
@@ -53,13 +53,14 @@ class SafeRetiring(Retiring):
             held = await self.holdings(on)
             reaped = await self.reap(on, self.reapable(found, templates), held)
         except SERVER_ERRORS as err:
-            return self.postponed(on, "reaping", err)
+            return await self.postponed(on, "retirement", err)
         outcome = Outcome.PROGRESS if reaped else Outcome.DONE
         for template in candidates:
             try:
                 outcome = max(outcome, await self.retire_one(on, template, ordered, held))
             except SERVER_ERRORS as err:
-                outcome = max(outcome, self.postponed(on, f"retirement of {name_of(template)}", err))
+                what = f"retirement of {name_of(template)}"
+                outcome = max(outcome, await self.postponed(on, what, err))
         return outcome
 
     def candidates(self, found: Roles, templates: Sequence[Object]) -> list[Object]:
@@ -70,9 +71,12 @@ class SafeRetiring(Retiring):
         """The templates whose idle session actors are of no use any more (C19, C21)."""
         return self.candidates(found, templates)
 
-    def postponed(self, on: Pass, what: str, err: Exception) -> Outcome:
+    async def postponed(self, on: Pass, what: str, err: Exception) -> Outcome:
         """What an error comes to (C22)."""
         on.log.warning("postponed", extra={"what": what, "error": in_words(err)})
+        if not is_conflict(err):
+            message = f"{what} is postponed: {in_words(err)}"
+            await on.tools.events.warn(on.agent, "RetirementPostponed", what, message)
         return Outcome.AGAIN
 
     async def holdings(self, on: Pass) -> Holdings:
@@ -154,7 +158,7 @@ class SafeRetiring(Retiring):
         if goldens:
             return False
         named = golden_of(template)
-        return not named or await removal_step(on, names.GOLDEN_ATESPACE, named)
+        return not named or await removal_step(on, GOLDEN_ATESPACE, named)
 
     async def delete_template(self, on: Pass, template: Object) -> None:
         """Step 6. A golden that was minted meanwhile goes, too: without template it cannot run."""
@@ -213,7 +217,7 @@ class V1Retiring(Retiring):
                 outcome = Outcome.AGAIN
                 continue
             golden = golden_of(template)
-            if golden and not await removal_step(on, names.GOLDEN_ATESPACE, golden):
+            if golden and not await removal_step(on, GOLDEN_ATESPACE, golden):
                 outcome = Outcome.AGAIN
                 continue
             await on.api.delete(ActorTemplate, template)

@@ -18,7 +18,7 @@ async def step_out(actors: Actors, actor: Actor) -> None:
     A paused actor cannot be suspended, it has to run again first (contract section 14).
     """
     match actor.state:
-        case State.SUSPENDED | State.UNSPECIFIED:
+        case State.SUSPENDED | State.UNSPECIFIED | State.CRASHED:
             await actors.delete(actor.atespace, actor.id)
         case State.RUNNING | State.RESUMING | State.SUSPENDING:
             await actors.suspend(actor.atespace, actor.id)

@@ -30,6 +30,7 @@ from reference.rollout.kinds import ActorTemplate, WorkerPool
 from reference.rollout.program import Address, listening, log_as_json, run, status_pages
 from reference.rollout.reflection import AsyncReflectedService
 from reference.rollout.substrate.cleanup import GoldenCleanup
+from reference.rollout.substrate.deletion import DeletionGuard
 from reference.rollout.substrate.environment import SECRET_CACHE, SecretCache, secrets_of
 from reference.rollout.substrate.herder import Herder
 from reference.rollout.substrate.metrics import StateCollector
@@ -76,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
         type=Shape,
         choices=list(Shape),
         default=Shape.FLAT,
-        help="flat: actors are named by actor_id; atespaces: by actor_ref (default: %(default)s)",
+        help="flat: actors have an actor_id; atespaces: an atespace and a name (default: %(default)s)",
     )
     found.add_argument("--restore-ms", type=float, default=0, metavar="N", help="time a restore takes")
     found.add_argument("--checkpoint-ms", type=float, default=0, metavar="N", help="time a snapshot takes")
@@ -88,6 +89,12 @@ def parser() -> argparse.ArgumentParser:
         choices=["none", "server"],
         default="none",
         help="server: the golden of a deleted template is deleted too (default: %(default)s)",
+    )
+    found.add_argument(
+        "--delete-template-policy",
+        choices=["allow", "refuse_in_use"],
+        default="allow",
+        help="refuse_in_use: a template with live actors cannot be deleted (default: %(default)s)",
     )
     found.add_argument(
         "--mutant", action="append", default=[], choices=sorted(MUTANTS), help="be wrong in this way"
@@ -120,6 +127,14 @@ async def serve(arguments: argparse.Namespace) -> None:
         pods = Informer(client, Pod, scope, {POOL_LABEL: None})
         informers = (templates, pools, deployments, pods)
 
+        guard = (
+            DeletionGuard(client, store, templates)
+            if arguments.delete_template_policy == "refuse_in_use"
+            else None
+        )
+        if guard is not None:
+            await guard.install(scope)
+            store.changed = guard.changed
         herder = Herder(
             store, arguments.state_dir, ended=lambda workload: operations.workload_ended(workload)
         )
@@ -132,6 +147,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             has_atespaces=arguments.api is Shape.ATESPACES,
             restore_delay=arguments.restore_ms / 1000,
             checkpoint_delay=arguments.checkpoint_ms / 1000,
+            hold=None if guard is None else guard.hold,
         )
         ateapi = AsyncReflectedService.connect(str(arguments.ateapi_conn_spec or arguments.listen))
         stack.push_async_callback(ateapi.close)
@@ -139,7 +155,9 @@ async def serve(arguments: argparse.Namespace) -> None:
         StateCollector(store, golden).register_in(registry)
         reconciler = PoolReconciler(client, pools, deployments)
         workers = WorkerSync(store, operations, pods)
-        cleanup = [GoldenCleanup(store, operations, templates)] if parts.golden_cleanup else []
+        knobs: list[GoldenCleanup | DeletionGuard] = [] if guard is None else [guard]
+        if parts.golden_cleanup:
+            knobs.append(GoldenCleanup(store, operations, templates))
         service = parts.service(arguments.api, store, operations, registry)
 
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
@@ -155,7 +173,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         router = parts.router(store, herder).application()
         await stack.enter_async_context(listening(router, arguments.router))
         _LOG.info("serving", extra={"ateapi": str(arguments.listen), "mutants": arguments.mutant})
-        for work in (workers.run(), golden.run(), reconciler.run(), *(part.run() for part in cleanup)):
+        for work in (workers.run(), golden.run(), reconciler.run(), *(knob.run() for knob in knobs)):
             tasks.create_task(work)
         ready.set()
         await asyncio.Event().wait()

@@ -15,19 +15,17 @@ import datetime
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
-import grpc.aio
 import httpx2
 from lightkube import ApiError, AsyncClient
 from lightkube.types import PatchType
 
+from reference.rollout.actors import GOLDEN_ATESPACE, Actors
 from reference.rollout.informer import Informer, Key, Object, key_of
 from reference.rollout.kinds import ActorTemplate
 from reference.rollout.reflection import AsyncReflectedService, ReflectionError
-from reference.rollout.substrate.model import GOLDEN_ATESPACE
 from reference.rollout.workqueue import WorkQueue
 
 _LOG = logging.getLogger(__name__)
@@ -45,57 +43,13 @@ EXPECTED: Final = (grpc.RpcError, ReflectionError, ApiError, httpx2.HTTPError)
 Status = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Golden:
-    """The golden actor, by the calls that the machine makes. Raises grpc.RpcError, ReflectionError."""
-
-    service: AsyncReflectedService
-
-    async def create(self, golden_id: str, template: Key) -> None:
-        """CreateActor, and its atespace first where there are atespaces."""
-        named = await self._named(golden_id)
-        if "actor_ref" in named:
-            await self._ensure_atespace()
-        await self._call(
-            "CreateActor",
-            {**named, "actor_template_namespace": template[0], "actor_template_name": template[1]},
-        )
-
-    async def resume(self, golden_id: str) -> None:
-        """ResumeActor: a cold boot, for there is no snapshot yet."""
-        await self._call("ResumeActor", await self._named(golden_id))
-
-    async def suspend(self, golden_id: str) -> str:
-        """SuspendActor; the snapshot that it left."""
-        actor = (await self._call("SuspendActor", await self._named(golden_id)))["actor"]
-        if "last_snapshot" in actor:
-            return str(actor["last_snapshot"])
-        return str(actor["latest_snapshot_info"]["external"]["snapshot_uri_prefix"])
-
-    async def _named(self, golden_id: str) -> dict[str, Any]:
-        schema = await self.service.schema(timeout=CALL_TIMEOUT)
-        if "actor_id" in schema.fields("GetActorRequest"):
-            return {"actor_id": golden_id}
-        return {"actor_ref": {"atespace": GOLDEN_ATESPACE, "name": golden_id}}
-
-    async def _ensure_atespace(self) -> None:
-        try:
-            await self._call("CreateAtespace", {"name": GOLDEN_ATESPACE})
-        except grpc.aio.AioRpcError as err:
-            if err.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise
-
-    async def _call(self, method: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        return await self.service.call(method, request, timeout=CALL_TIMEOUT)
-
-
 class GoldenMachine:
     """Brings every template to Ready."""
 
     def __init__(self, client: AsyncClient, templates: Informer, service: AsyncReflectedService) -> None:
         self._client = client
         self._templates = templates
-        self._golden = Golden(service)
+        self._actors = Actors(service, CALL_TIMEOUT)
         self.queue: WorkQueue[Key] = WorkQueue(longest_backoff=LONGEST_BACKOFF)
         templates.listen(self._changed)
 
@@ -115,20 +69,20 @@ class GoldenMachine:
         status = dict(template.get("status") or {})
         match status.get("phase") or "":
             case "":
-                return await self._create(template)
+                await self._create(template)
             case "ResumeGoldenActor":
-                return await self._boot(template, status)
+                await self._boot(template, status)
             case "WaitGoldenActor":
                 return await self._save(template, status)
         return None
 
     async def _create(self, template: Object) -> None:
         golden_id = str(uuid.uuid4())
-        await self._golden.create(golden_id, key_of(template))
+        await self._actors.create(GOLDEN_ATESPACE, golden_id, *key_of(template))
         await self._write(template, {"phase": "ResumeGoldenActor", "goldenActorID": golden_id})
 
     async def _boot(self, template: Object, status: Status) -> None:
-        await self._golden.resume(status["goldenActorID"])
+        await self._actors.resume(GOLDEN_ATESPACE, status["goldenActorID"])
         at = _now() + datetime.timedelta(seconds=warm_up(template["spec"]))
         await self._write(template, {"phase": "WaitGoldenActor", "takeGoldenSnapshotAt": _text(at)})
 
@@ -136,7 +90,7 @@ class GoldenMachine:
         left = (datetime.datetime.fromisoformat(status["takeGoldenSnapshotAt"]) - _now()).total_seconds()
         if left > 0:
             return left
-        snapshot = await self._golden.suspend(status["goldenActorID"])
+        golden = await self._actors.suspend(GOLDEN_ATESPACE, status["goldenActorID"])
         ready = {
             "type": "Ready",
             "status": "True",
@@ -144,7 +98,9 @@ class GoldenMachine:
             "message": "Actor template is ready for use",
             "lastTransitionTime": _text(_now()),
         }
-        await self._write(template, {"phase": "Ready", "goldenSnapshot": snapshot, "conditions": [ready]})
+        await self._write(
+            template, {"phase": "Ready", "goldenSnapshot": golden.snapshot, "conditions": [ready]}
+        )
         return None
 
     async def _write(self, template: Object, status: Status) -> None:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from reference.rollout.ateapi import Status
-from reference.rollout.substrate.errors import invalid
 
-#: Atespace of goldens, where there are atespaces (contract section 3).
-GOLDEN_ATESPACE: Final = "ate-golden"
 DEFAULT_SANDBOX_CLASS: Final = "gvisor"
 #: Label of a worker's pod: its pool.
 POOL_LABEL: Final = "ate.dev/worker-pool"
-
-_DNS_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 @dataclass(frozen=True, order=True)
@@ -85,17 +79,4 @@ class Pool:
             name=metadata["name"],
             sandbox_class=found["spec"].get("sandboxClass") or DEFAULT_SANDBOX_CLASS,
             labels=metadata.get("labels") or {},
-        )
-
-
-def check_dns_label(value: str, what: str) -> None:
-    """Raise INVALID_ARGUMENT unless `value` is a DNS-1123 label."""
-    if not value:
-        raise invalid(f"{what} is required")
-    if len(value) > 63:
-        raise invalid(f"invalid {what}: must be no more than 63 characters")
-    if _DNS_LABEL.fullmatch(value) is None:
-        raise invalid(
-            f"invalid {what}: must start and end with a lower case alphanumeric character, "
-            "and consist only of lower case alphanumeric characters or '-'"
         )

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from lightkube import AsyncClient
 from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 
+from reference.rollout.actors import GOLDEN_ATESPACE
 from reference.rollout.informer import Object
 from reference.rollout.substrate.golden import EXPECTED, GoldenMachine, Status
 from reference.rollout.substrate.model import Actor, ActorRef, Template, Worker
@@ -30,7 +31,7 @@ class GoldenRunning(GoldenMachine):
     async def _save(self, template: Object, status: Status) -> float | None:
         again = await super()._save(template, status)
         if again is None:
-            await self._golden.resume(status["goldenActorID"])
+            await self._actors.resume(GOLDEN_ATESPACE, status["goldenActorID"])
         return again
 
 
@@ -88,6 +89,13 @@ class ResumeWrongPool(Operations):
         return frozenset((pool.namespace, pool.name) for pool in self._pools())
 
 
+class GoldenMemory(Operations):
+    """Every resume starts from the golden snapshot, whatever the actor has been through since."""
+
+    def _memory_for(self, actor: Actor, template: TemplateObject, boot: bool) -> Mapping[str, int] | None:
+        return super()._memory_for(replace(actor, last_snapshot="", local_snapshot=""), template, boot)
+
+
 class CreateUnchecked(Operations):
     """Actors are created of templates, and in atespaces, that are not there."""
 
@@ -100,6 +108,14 @@ class WorkerLossIgnored(Operations):
 
     async def worker_lost(self, worker: Worker) -> None:
         self._store.delete_worker(worker)
+
+
+class AnyId(ControlService):
+    """Nobody looks at the id of a new actor."""
+
+    def _create_actor(self, request: Any) -> Fields:
+        template = Template(request.actor_template_namespace, request.actor_template_name)
+        return {"actor": self._actor(self._operations.create(self._ref(request), template, {}))}
 
 
 class SlowRpc(ControlService):
@@ -117,10 +133,10 @@ async def make_specs_mutable(client: AsyncClient) -> None:
     """Take the rule that keeps the spec of an ActorTemplate as it was out of its CRD."""
     found = await client.get(CustomResourceDefinition, "actortemplates.ate.dev")
     for version in found.spec.versions:
-        spec: Any = version.schema
-        spec = spec.openAPIV3Schema.properties["spec"]
-        rules = spec.x_kubernetes_validations or []
-        spec.x_kubernetes_validations = [rule for rule in rules if "oldSelf" not in rule.rule]
+        schema: Any = version.schema
+        spec = schema.openAPIV3Schema.properties["spec"]
+        rules = spec["x-kubernetes-validations"]
+        spec["x-kubernetes-validations"] = [rule for rule in rules if "oldSelf" not in rule["rule"]]
     await client.replace(found)
 
 
@@ -141,6 +157,8 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "delete-running": Mutant(Parts(operations=DeleteRunning), ("SUB-6",)),
     "no-actor-lock": Mutant(Parts(operations=NoActorLock), ("SUB-7",)),
     "resume-wrong-pool": Mutant(Parts(operations=ResumeWrongPool), ("SUB-8",)),
+    "golden-memory": Mutant(Parts(operations=GoldenMemory), ("SUB-8",)),
+    "any-id": Mutant(Parts(service=AnyId), ("SUB-9",)),
     "create-unchecked": Mutant(Parts(operations=CreateUnchecked), ("SUB-9",)),
     "worker-loss-ignored": Mutant(Parts(operations=WorkerLossIgnored), ("SUB-10",)),
     "spec-mutable": Mutant(Parts(prepare=make_specs_mutable), ("SUB-11",)),

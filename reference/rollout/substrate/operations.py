@@ -11,7 +11,7 @@ import asyncio
 import datetime
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -54,7 +54,8 @@ class Operations:
     """All operations on actors. Raise RefusedError, InternalError.
 
     `template_of` finds an ActorTemplate, `pools` lists the WorkerPools; the delays, in seconds, are what a
-    real sandbox would take to restore and to write a snapshot.
+    real sandbox would take to restore and to write a snapshot. `hold(actor)` is called before an actor is
+    started.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Operations:
         has_atespaces: bool,
         restore_delay: float = 0.0,
         checkpoint_delay: float = 0.0,
+        hold: Callable[[Actor], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._workloads = workloads
@@ -77,6 +79,7 @@ class Operations:
         self._has_atespaces = has_atespaces
         self._restore_delay = restore_delay
         self._checkpoint_delay = checkpoint_delay
+        self._hold = hold
         self._under_way: set[ActorRef] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -101,12 +104,13 @@ class Operations:
         """As suspend, with the memory kept on the worker's node."""
         return await self._exclusively(ref, lambda: self._pause(ref))
 
-    def delete(self, ref: ActorRef) -> None:
-        """Forget a suspended actor (SUB-6)."""
+    def delete(self, ref: ActorRef) -> Actor:
+        """Forget a suspended actor (SUB-6); as it was."""
         actor = self._store.actor(ref)
         self._must_be_deletable(actor)
         self._must_be_alone(ref)
-        self._store.delete_actor(ref)
+        self._store.delete_actor(actor)
+        return actor
 
     def delete_atespace(self, name: str) -> None:
         """Forget an atespace without actors."""
@@ -159,7 +163,7 @@ class Operations:
         await self._workloads.stop(ref)
         with self._store.transaction():
             self._store.delete_snapshots([actor.last_snapshot, actor.local_snapshot])
-            self._store.delete_actor(ref)
+            self._store.delete_actor(actor)
 
     async def close(self) -> None:
         """Give up what is under way; the next start goes on with it."""
@@ -171,10 +175,12 @@ class Operations:
 
     async def _resume(self, ref: ActorRef, boot: bool) -> Actor:
         actor = self._store.actor(ref)
-        template = self._require_template(actor)
+        template = self._require_template(actor, "LoadActorForResume")
         if actor.status is Status.RUNNING:
             return actor
         actor = self._assign(actor, template)
+        if self._hold is not None:
+            await self._hold(actor)
         memory = self._memory_for(actor, template, boot)
         env = await environment(template, self._secret)
         workload = await self._workloads.start(ref, actor.template.name, env, memory)
@@ -207,6 +213,8 @@ class Operations:
             raise InternalError(f"snapshot {uri} of {actor.ref} is not there") from err
 
     async def _finalize_running(self, actor: Actor) -> Actor:
+        if self._store.workload(actor.ref) is None:
+            raise InternalError(f"the workload of {actor.ref} has ended")
         try:
             return self._store.update_actor(replace(actor, status=Status.RUNNING, local_snapshot=""))
         except RefusedError:
@@ -216,7 +224,7 @@ class Operations:
 
     async def _suspend(self, ref: ActorRef) -> Actor:
         actor = self._store.actor(ref)
-        template = self._require_template(actor)
+        template = self._require_template(actor, "LoadActorForSuspend")
         if actor.status is Status.SUSPENDED:
             return actor
         if actor.status is Status.RUNNING:
@@ -245,7 +253,7 @@ class Operations:
 
     async def _pause(self, ref: ActorRef) -> Actor:
         actor = self._store.actor(ref)
-        template = self._require_template(actor)
+        template = self._require_template(actor, "LoadActorForPause")
         if actor.status is Status.PAUSED:
             return actor
         if actor.status is Status.RUNNING:
@@ -293,11 +301,14 @@ class Operations:
         if actor.status is not Status.SUSPENDED:
             raise precondition(f"Actor {actor.ref} is not suspended (status: {actor.status})")
 
-    def _require_template(self, actor: Actor) -> TemplateObject:
+    def _require_template(self, actor: Actor, step: str) -> TemplateObject:
         """SUB-5: without its template an actor can be neither suspended nor resumed."""
         template = self._template_of(actor.template)
         if template is None:
-            raise InternalError(f"while getting ActorTemplate: {actor.template} of {actor.ref} not found")
+            raise InternalError(
+                f"workflow failed at step {step}: while getting ActorTemplate: "
+                f'actortemplate.ate.dev "{actor.template.name}" not found'
+            )
         return template
 
     # One at a time

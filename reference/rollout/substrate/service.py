@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry, Histogram
 from reference.rollout.ateapi import Api, Shape, methods
 from reference.rollout.reflection import ELAPSED_TRAILER, SERVICE
 from reference.rollout.substrate.errors import InternalError, RefusedError, invalid, missing
-from reference.rollout.substrate.model import Actor, ActorRef, Template, Worker, check_dns_label
+from reference.rollout.substrate.model import Actor, ActorRef, Template, Worker
 from reference.rollout.substrate.operations import Operations
 from reference.rollout.substrate.store import Store
+from reference.rollout.substrate.validation import check_actor_id, check_names
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ Handler: TypeAlias = Callable[[Any], Fields | Awaitable[Fields]]
 
 #: Actors on a page if the request does not say how many, and at most.
 MAX_PAGE: Final = 1000
-#: What a caller learns of an error that has no status of its own.
-_INTERNAL_TEXT: Final = "internal server error"
+#: Replies that are the object itself, and the field of other replies that it is.
+_OBJECTS: Final[Mapping[str, str]] = {"Actor": "actor", "Atespace": "atespace"}
 
 
 class ControlService:
@@ -63,26 +64,31 @@ class ControlService:
 
     def serve_on(self, server: grpc.aio.Server) -> None:
         """Add the service, and reflection, to a server."""
-        handlers = {name: self._rpc(name) for name in methods(self._api.shape)}
+        handlers = {name: self._rpc(name, reply) for name, reply in methods(self._api.shape).items()}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
         reflection.enable_server_reflection((SERVICE, reflection.SERVICE_NAME), server, pool=self._api.pool)
 
-    def _rpc(self, method: str) -> Any:
-        reply_class = self._api.message(f"{method}Response")
+    def _rpc(self, method: str, reply_name: str) -> Any:
+        reply_class = self._api.message(reply_name)
         handler = self._methods[method]
+        known = reply_class.DESCRIPTOR.fields_by_name
 
         async def call(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             began = time.perf_counter()
             code, text, reply = grpc.StatusCode.OK, "", reply_class()
             try:
-                reply = reply_class(**await self._fields(handler, request))
+                fields = await self._fields(handler, request)
+                if reply_name in _OBJECTS:
+                    reply = fields[_OBJECTS[reply_name]]
+                else:
+                    reply = reply_class(**{k: v for k, v in fields.items() if k in known})
             except RefusedError as err:
                 code, text = err.code, err.text
             except InternalError as err:
-                code, text = grpc.StatusCode.INTERNAL, _INTERNAL_TEXT
+                code, text = grpc.StatusCode.INTERNAL, self._internal_text(err)
                 _LOG.warning("call failed", extra={"method": method, "error": str(err)})
-            except Exception:
-                code, text = grpc.StatusCode.INTERNAL, _INTERNAL_TEXT
+            except Exception as err:
+                code, text = grpc.StatusCode.INTERNAL, self._internal_text(err)
                 logging.getLogger(__name__).exception("call failed", extra={"method": method})
             elapsed = time.perf_counter() - began
             self._duration.labels(method, code.name).observe(elapsed)
@@ -104,36 +110,44 @@ class ControlService:
     # Methods
 
     def _create_actor(self, request: Any) -> Fields:
-        ref = self._ref(request)
-        if not request.actor_template_namespace:
-            raise invalid("actor_template_namespace is required")
-        if not request.actor_template_name:
-            raise invalid("actor_template_name is required")
-        if not self._flat:
-            check_dns_label(ref.atespace, "atespace")
-        check_dns_label(ref.id, "actor_id")
-        template = Template(request.actor_template_namespace, request.actor_template_name)
-        selector = dict(request.worker_selector.match_labels)
+        if self._flat:
+            for name in ("actor_template_namespace", "actor_template_name"):
+                if not getattr(request, name):
+                    raise invalid(f"{name} is required")
+            check_actor_id(request.actor_id)
+            ref, new = ActorRef("", request.actor_id), request
+        else:
+            new, metadata = request.actor, request.actor.metadata
+            check_names(
+                {"actor.metadata.atespace": metadata.atespace, "actor.metadata.name": metadata.name},
+                {
+                    "actor.actor_template_namespace": new.actor_template_namespace,
+                    "actor.actor_template_name": new.actor_template_name,
+                },
+            )
+            ref = ActorRef(metadata.atespace, metadata.name)
+        template = Template(new.actor_template_namespace, new.actor_template_name)
+        selector = dict(new.worker_selector.match_labels)
         return {"actor": self._actor(self._operations.create(ref, template, selector))}
 
     def _get_actor(self, request: Any) -> Fields:
-        return {"actor": self._actor(self._store.actor(self._existing(request)))}
+        return {"actor": self._actor(self._store.actor(self._ref(request)))}
 
     async def _resume_actor(self, request: Any) -> Fields:
-        actor = await self._operations.resume(self._existing(request), boot=request.boot)
+        actor = await self._operations.resume(self._ref(request), boot=request.boot)
         return {"actor": self._actor(actor)}
 
     async def _suspend_actor(self, request: Any) -> Fields:
-        return {"actor": self._actor(await self._operations.suspend(self._existing(request)))}
+        return {"actor": self._actor(await self._operations.suspend(self._ref(request)))}
 
     async def _pause_actor(self, request: Any) -> Fields:
-        return {"actor": self._actor(await self._operations.pause(self._existing(request)))}
+        return {"actor": self._actor(await self._operations.pause(self._ref(request)))}
 
     def _delete_actor(self, request: Any) -> Fields:
-        ref = self._existing(request)
-        check_dns_label(ref.id, "actor_id")
-        self._operations.delete(ref)
-        return {}
+        ref = self._ref(request)
+        if self._flat:
+            check_actor_id(ref.id)
+        return {"actor": self._actor(self._operations.delete(ref))}
 
     def _list_actors(self, request: Any) -> Fields:
         if request.page_size < 0:
@@ -151,39 +165,42 @@ class ControlService:
         return {"workers": [self._worker(worker, actor) for worker, actor in self._store.workers()]}
 
     def _create_atespace(self, request: Any) -> Fields:
-        check_dns_label(request.name, "name")
-        self._store.create_atespace(request.name)
-        return {"atespace": self._atespace(request.name)}
+        name = request.atespace.metadata.name
+        check_names({"atespace.metadata.name": name})
+        self._store.create_atespace(name)
+        return {"atespace": self._atespace(name)}
 
     def _get_atespace(self, request: Any) -> Fields:
-        if request.name not in self._store.atespaces():
-            raise missing(f"Atespace {request.name} not found")
-        return {"atespace": self._atespace(request.name)}
+        name = request.atespace.name
+        if name not in self._store.atespaces():
+            raise missing(f"Atespace {name} not found")
+        return {"atespace": self._atespace(name)}
 
     def _list_atespaces(self, _request: Any) -> Fields:
         return {"atespaces": [self._atespace(name) for name in self._store.atespaces()]}
 
     def _delete_atespace(self, request: Any) -> Fields:
-        self._operations.delete_atespace(request.name)
-        return {}
+        name = request.atespace.name
+        self._operations.delete_atespace(name)
+        return {"atespace": self._atespace(name)}
 
     # Messages
 
     def _ref(self, request: Any) -> ActorRef:
-        if self._flat:
-            return ActorRef("", request.actor_id)
-        return ActorRef(request.actor_ref.atespace, request.actor_ref.name)
-
-    def _existing(self, request: Any) -> ActorRef:
-        ref = self._ref(request)
-        if not ref.id:
+        """The actor that a request is about."""
+        if not self._flat:
+            check_names({"actor.atespace": request.actor.atespace, "actor.name": request.actor.name})
+            return ActorRef(request.actor.atespace, request.actor.name)
+        if not request.actor_id:
             raise invalid("id is required")
-        return ref
+        return ActorRef("", request.actor_id)
+
+    def _internal_text(self, error: Exception) -> str:
+        """What a caller learns of an error that has no status of its own: the flat releases say nothing."""
+        return "internal server error" if self._flat else f"internal server error: {error}"
 
     def _actor(self, actor: Actor) -> Message:
         fields: Fields = {
-            "actor_id": actor.ref.id,
-            "version": actor.version,
             "actor_template_namespace": actor.template.namespace,
             "actor_template_name": actor.template.name,
             "status": int(actor.status),
@@ -200,9 +217,17 @@ class ControlService:
         if actor.selector:
             fields["worker_selector"] = {"match_labels": dict(actor.selector)}
         if self._flat:
-            fields["last_snapshot"] = actor.last_snapshot
+            fields |= {
+                "actor_id": actor.ref.id,
+                "version": actor.version,
+                "last_snapshot": actor.last_snapshot,
+            }
         else:
-            fields["atespace"] = actor.ref.atespace
+            fields["metadata"] = {
+                "atespace": actor.ref.atespace,
+                "name": actor.ref.id,
+                "version": actor.version,
+            }
             if actor.local_snapshot:
                 fields["latest_snapshot_info"] = {"local": {"snapshot_prefix": actor.local_snapshot}}
             elif actor.last_snapshot:
@@ -220,18 +245,20 @@ class ControlService:
             "worker_pod_uid": worker.uid,
             "node_name": worker.node,
         }
-        if actor is not None:
+        if actor is not None and self._flat:
             fields |= {
                 "actor_namespace": actor.template.namespace,
                 "actor_template": actor.template.name,
                 "actor_id": actor.ref.id,
             }
-            if not self._flat:
-                fields["actor_atespace"] = actor.ref.atespace
+        elif actor is not None:
+            template = {"namespace": actor.template.namespace, "name": actor.template.name}
+            ref = {"atespace": actor.ref.atespace, "name": actor.ref.id}
+            fields["assignment"] = {"actor_template": template, "actor": ref}
         return self._api.message("Worker")(**fields)
 
     def _atespace(self, name: str) -> Message:
-        return self._api.message("Atespace")(name=name)
+        return self._api.message("Atespace")(metadata={"name": name})
 
 
 def _serialize(message: Message) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS actors (
     PRIMARY KEY (atespace, id)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS one_actor_per_worker ON actors (worker_namespace, worker_pod);
+CREATE INDEX IF NOT EXISTS actors_of_template ON actors (template_namespace, template_name);
 CREATE TABLE IF NOT EXISTS snapshots (uri TEXT PRIMARY KEY, memory TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS workloads (
     atespace TEXT, id TEXT, pid INTEGER, started REAL, port INTEGER, PRIMARY KEY (atespace, id)
@@ -51,6 +52,10 @@ class Workload:
     port: int
 
 
+def _ignored(_actor: Actor) -> None:
+    """Nobody wants to know."""
+
+
 class Store:
     """All state. Methods raise `RefusedError` with the texts of ate-api."""
 
@@ -62,6 +67,8 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
+        #: Called with every actor that is new, different or gone.
+        self.changed: Callable[[Actor], None] = _ignored
 
     def close(self) -> None:
         """Close the file."""
@@ -106,6 +113,14 @@ class Store:
         )
         return list(map(_actor, rows))
 
+    def actors_of(self, template: Template) -> list[Actor]:
+        """The actors of one template, its golden among them."""
+        rows = self._db.execute(
+            f"{_ACTORS} WHERE a.template_namespace = ? AND a.template_name = ?",
+            (template.namespace, template.name),
+        )
+        return list(map(_actor, rows))
+
     def actors_named(self, actor_id: str) -> list[Actor]:
         """The actors of that name, in all atespaces."""
         return list(map(_actor, self._db.execute(f"{_ACTORS} WHERE a.id = ?", (actor_id,))))
@@ -125,6 +140,7 @@ class Store:
             )
         except sqlite3.IntegrityError as err:
             raise exists(f"Actor {actor.ref} already exists") from err
+        self.changed(actor)
 
     def update_actor(self, actor: Actor) -> Actor:
         """Replace the version that `actor` was read as; the new one. Raises ABORTED if it was changed."""
@@ -137,11 +153,14 @@ class Store:
         )
         if changed.rowcount != 1:
             raise aborted("concurrent update conflict, please retry")
+        self.changed(new)
         return new
 
-    def delete_actor(self, ref: ActorRef) -> None:
+    def delete_actor(self, actor: Actor) -> None:
         """Forget an actor; its snapshots stay."""
+        ref = actor.ref
         self._db.execute("DELETE FROM actors WHERE atespace = ? AND id = ?", (ref.atespace, ref.id))
+        self.changed(actor)
 
     # Workers
 

@@ -82,7 +82,8 @@ class Story:
         """A call that began and ended."""
         self.now += 1
         begun = Call(next(self._numbers), source, method, actor, {"actor_template_name": template}, self.now)
-        reply = {"actor": {"actor_template_name": template, "status": "STATUS_SUSPENDED"}} if template else {}
+        of = {"actor_template_namespace": "ns", "actor_template_name": template}
+        reply = {"actor": {"actor_id": actor, "status": "STATUS_SUSPENDED", **of}} if template else {}
         self._call(begun)
         self.now += 1
         ended = {"ended": self.now, "code": code, "acted": code == "OK", "reply": reply} | fields

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection
 
+from fixtures.system.rollout.ateapi import actor_of
 from fixtures.system.rollout.events import Call
 from fixtures.system.rollout.rpcproxy import Fault, RpcProxy
 from reference.rollout.ateapi import SERVICE, Api, Shape
@@ -40,14 +41,20 @@ class Server:
     def _answer(self, method: str) -> Any:
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             self.reached.append(method)
-            actor = request.actor_id if self.api.shape is Shape.FLAT else request.actor_ref.name
+            flat = self.api.shape is Shape.FLAT
+            actor = request.actor_id if flat else request.actor.name
             context.set_trailing_metadata((("x-server-elapsed-us", "7"),))
             if not actor.startswith("asr"):
                 context.abort(grpc.StatusCode.NOT_FOUND, f"Actor {actor} not found")
-            reply = self.api.message(f"{method}Response")()
-            if method != "DeleteActor":
+            reply: Any = self.api.message(self.api.service.methods_by_name[method].output_type.name)()
+            if flat and method != "DeleteActor":
                 reply.actor.actor_id = actor
                 reply.actor.status = 4
+            if not flat:
+                # Some replies hold the actor, some are the actor.
+                found = reply.actor if method == "SuspendActor" else reply
+                found.metadata.name = actor
+                found.status = 4
             return reply
 
         return answer
@@ -83,7 +90,7 @@ class Client:
         self._flat = server.api.shape is Shape.FLAT
 
     def call(self, method: str, actor: str, timeout: float = 5) -> Any:
-        named = {"actor_id": actor} if self._flat else {"actor_ref": {"atespace": "ns", "name": actor}}
+        named = {"actor_id": actor} if self._flat else {"actor": {"atespace": "ns", "name": actor}}
         return self._service.timed_call(method, named, timeout=timeout)
 
     def close(self) -> None:
@@ -102,12 +109,12 @@ def test_call_passes_through_and_is_recorded_twice(controller: Client, recorded:
     """A call MUST reach the server as it is, trailer included, and be recorded at its beginning and end."""
     reply = controller.call("GetActor", "asr-1")
 
-    assert reply.reply["actor"]["actor_id"] == "asr-1"
+    assert actor_of(reply.reply).id == "asr-1"
     assert reply.server_elapsed_us == 7
     begun, ended = recorded
     assert (begun.source, begun.method, begun.actor, begun.code) == ("controller", "GetActor", "asr-1", "")
     assert (ended.code, ended.acted, ended.injected) == ("OK", True, False)
-    assert ended.reply["actor"]["status"] == "STATUS_SUSPENDED"
+    assert actor_of(ended.reply).state == "SUSPENDED"
     assert begun.began <= ended.ended
 
 

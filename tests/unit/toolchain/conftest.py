@@ -29,6 +29,7 @@ env)
     if [ "$2" = -json ]; then echo '{"GOCACHE": "/"}'; else echo "go$(says version || echo 1.26.8)"; fi ;;
 mod)
     if says download-error; then exit 1; fi
+    if [ -f go.sum ]; then cp go.sum "$here/last-go.sum"; fi
     source="$here/source"
     mkdir -p "$source/k8s/crds"
     needs=$(says needs || echo 1.26.0)

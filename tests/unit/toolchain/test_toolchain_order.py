@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,27 @@ def test_build_comes_last(toolchain: Toolchain, machine: Any) -> None:
     (build,) = machine.calls("build")
     assert "-trimpath" in build
     assert "-ldflags=-s -X v=v1.2.3" in build
+
+
+def test_a_fork_is_built_in_its_own_directory(pins: Pins, machine: Any) -> None:
+    """A fork that keeps the original's path MUST be built as its own go.mod and go.sum have it.
+
+    The checksum database does not know it, so it is downloaded under the hashes of the recipe.
+    """
+    fork = replace(
+        pins.tool("gadget"),
+        module="fork.test/any",
+        path="example.test/any",
+        sums={"v2.0.0": ("h1:content", "h1:go.mod")},
+    )
+
+    tool = Toolchain(pins=replace(pins, tools={"gadget": fork})).tool("gadget")
+
+    assert machine.text("last-go.sum") == (
+        "fork.test/any v2.0.0 h1:content\nfork.test/any v2.0.0/go.mod h1:go.mod\n"
+    )
+    assert tool.path.read_text() == "built ./gadget"
+    assert machine.calls("get") == []
 
 
 def test_another_version_is_another_entry(toolchain: Toolchain) -> None:

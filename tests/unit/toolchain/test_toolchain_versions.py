@@ -18,7 +18,7 @@ RECIPES = [*PINS.tools.values(), PINS.controller]
 def test_every_tool_has_a_way(recipe: Recipe) -> None:
     """Each tool names its module and either a release with a published checksum or why there is none."""
     assert VERSION.fullmatch(recipe.version)
-    assert recipe.package.startswith(recipe.module)
+    assert recipe.package.startswith(recipe.path or recipe.module)
     assert "{" not in recipe.filled(recipe.ldflags)
     if recipe.no_download:
         assert (recipe.url, recipe.checksum) == ("", "")
@@ -28,9 +28,11 @@ def test_every_tool_has_a_way(recipe: Recipe) -> None:
         assert recipe.platforms
 
 
-def test_the_six_tools() -> None:
+def test_the_tools() -> None:
     """These are the tools a run needs."""
     assert sorted(PINS.tools) == [
+        "ateapi",
+        "atecontroller",
         "etcd",
         "kube-apiserver",
         "kube-controller-manager",
@@ -50,6 +52,18 @@ def test_kubernetes_flags_carry_the_version() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["ateapi", "atecontroller"])
+def test_every_known_version_of_substrate_is_pinned(name: str) -> None:
+    """The checksum database does not know the fork: each version MUST bring the hashes of its own."""
+    recipe = PINS.tool(name)
+    assert sorted(recipe.sums) == sorted(recipe.known)
+    for version in recipe.known:
+        assert [line.split()[:2] for line in recipe.at(version).go_sum.splitlines()] == [
+            [recipe.module, version],
+            [recipe.module, f"{version}/go.mod"],
+        ]
+
+
 def test_known_versions_are_told_for_an_unknown_one() -> None:
     """The advice names versions that work, never the one that was asked for."""
     assert PINS.tool("kube-apiserver").at("v1.99.0").known_good == PINS.tool("kube-apiserver").version
@@ -60,7 +74,7 @@ def test_unknown_tools_and_versions_are_refused(tmp_path: Path) -> None:
     """A name or version that is not one MUST be refused with the nearest good one."""
     with pytest.raises(UsageError, match=r"unknown tool 'kube-apisever'; did you mean 'kube-apiserver'\?"):
         Toolchain({"kube-apisever": tmp_path})
-    with pytest.raises(UsageError, match="unknown tool 'x'; known tools: etcd kube-apiserver"):
+    with pytest.raises(UsageError, match="unknown tool 'x'; known tools: ateapi atecontroller etcd"):
         Toolchain(cache_dir=tmp_path).tool("x")
     with pytest.raises(
         UsageError, match=r"'1.36.3' is not a version of kube-apiserver \(did you mean 'v1.36.3'"

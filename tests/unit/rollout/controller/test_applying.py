@@ -22,7 +22,7 @@ def place(template: dict) -> int:  # type: ignore[type-arg]
 
 
 def test_first_pass(world: World) -> None:
-    """C1: the first pass MUST make one template, named, labelled and owned as the contract says, and a finalizer."""
+    """C1: the first pass MUST make one template, named, labelled and owned as it should be."""
     assert world.reconcile() is Outcome.DONE
 
     (template,) = world.templates
@@ -218,7 +218,7 @@ def test_missing_secret_and_key(world: World) -> None:
 
 
 def test_secret_values_are_the_template_s_own(world: World) -> None:
-    """C26: a template MUST take secret values from its own Secret, so the next edit does not reach its golden."""
+    """C26: a template MUST take secret values from its own Secret, which no later edit reaches."""
     secret = {"metadata": {"name": "key"}, "data": {"k": base64.b64encode(b"one").decode()}}
     world.create(Secret, secret)
     world.api.edit(
@@ -254,6 +254,23 @@ def test_spec_that_the_server_rejects(world: World) -> None:
     assert world.condition("Accepted") == ("False", "ReconcileFailed")
     assert world.message("Accepted").startswith("API server: ")
     assert world.condition("Ready") == ("True", "WorkloadReady")
+
+
+def test_conflict_says_nothing(world: World) -> None:
+    """A write that somebody else was quicker with MUST be tried again without a word to the user."""
+    world.settle()
+    world.use_model("m2")
+    world.reconcile()
+    world.use_model("m1")
+    blue = next(name for name in world.names if name != world.desired)
+    world.api.refused["ActorTemplate", blue] = 409
+
+    assert world.reconcile() is Outcome.AGAIN
+    assert world.condition("Accepted") == ("True", "Reconciled")
+    assert world.events() == []
+    world.api.refused.clear()
+    world.settle()
+    assert world.names == [blue]
 
 
 def byo(image: str = "tool@sha256:1", value: str = "1") -> dict:  # type: ignore[type-arg]

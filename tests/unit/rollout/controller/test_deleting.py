@@ -1,4 +1,4 @@
-"""Deletion of an agent (C24): every actor goes first, then the finalizer, then what the garbage collector finds."""
+"""Deletion of an agent (C24): every actor goes first, then the finalizer, then the rest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def is_gone(world: World) -> bool:
     return ("SandboxAgent", "my-agent") not in world.api.objects
 
 
-@pytest.mark.parametrize("state", [State.RUNNING, State.RESUMING, State.SUSPENDED, State.PAUSED])
+@pytest.mark.parametrize(
+    "state", [State.RUNNING, State.RESUMING, State.SUSPENDED, State.PAUSED, State.CRASHED]
+)
 def test_nothing_is_left(world: World, state: State) -> None:
     """C24: session actors MUST be suspended and deleted, goldens too, and only then the agent be released."""
     world.settle()

@@ -55,7 +55,7 @@ def test_roles_share_nothing(found: list[dict[str, Any]], desired: str | None) -
 
 @given(templates())
 def test_order_is_of_what_is_known(found: list[dict[str, Any]]) -> None:
-    """The order MUST NOT depend on how templates are listed, and has no place for terminating or marked ones."""
+    """The order MUST NOT depend on how templates are listed, or have terminating or marked ones in it."""
     ordered = ORDER(found)
     assert ordered == ORDER(list(reversed(found)))
     assert not any(is_marked(t) or "deletionTimestamp" in t["metadata"] for t in ordered)

@@ -1,24 +1,24 @@
 """A small world for the controller: an API server, an ate-api, a golden machine and a clock, all in memory.
 
-It knows the rules that the controller leans on (resourceVersion, generation, finalizers, owner references, immutable
-specs; contract section 8 for actors) and keeps a log of everything that was changed, in order. `allowed` counts down
-with every change: at zero the controller is killed in the middle of its pass.
+It knows the rules that the controller leans on (resourceVersion, generation, finalizers, owner references,
+immutable specs; contract section 8 for actors) and keeps a log of everything that was changed, in order.
+`allowed` counts down with every change: at zero the controller is killed in the middle of its pass.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import copy
 import datetime
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
 import grpc
 import grpc.aio
 import httpx2
+import orjson
 from lightkube import ApiError
 
 from reference.rollout import leases
@@ -26,6 +26,7 @@ from reference.rollout.actors import LIVE, Actor, State
 from reference.rollout.controller.api import Event, Lease, Secret
 from reference.rollout.controller.dialect import Dialect
 from reference.rollout.controller.events import Recorder
+from reference.rollout.controller.holdings import IDLE
 from reference.rollout.controller.objects import (
     Object,
     as_time,
@@ -100,6 +101,10 @@ def _merged(before: Any, patch: Any) -> Any:
     return merged
 
 
+def _copy(found: Any) -> Any:
+    return orjson.loads(orjson.dumps(found))
+
+
 class FakeApi:
     """The API server."""
 
@@ -113,11 +118,11 @@ class FakeApi:
 
     async def get(self, kind: Any, namespace: str, name: str) -> Object | None:
         found = self.objects.get((_kind(kind), name))
-        return copy.deepcopy(found)
+        return _copy(found)
 
     async def list(self, kind: Any, namespace: str, labels: Mapping[str, str | None]) -> list[Object]:
         found = [o for (which, _), o in sorted(self.objects.items()) if which == _kind(kind)]
-        return [copy.deepcopy(o) for o in found if _selected(o, labels)]
+        return [_copy(o) for o in found if _selected(o, labels)]
 
     async def create(self, kind: Any, body: Mapping[str, Any]) -> Object:
         key = _kind(kind), str(body["metadata"]["name"])
@@ -125,13 +130,13 @@ class FakeApi:
             raise _refusal(409, "AlreadyExists", f"{key} already exists")
         self._changing("create", key)
         metadata = {
-            **copy.deepcopy(body["metadata"]),
+            **_copy(body["metadata"]),
             "namespace": NAMESPACE,
             "uid": str(uuid.uuid4()),
             "generation": 1,
             "creationTimestamp": as_time(self._clock()),
         }
-        found = {"apiVersion": "v", "kind": key[0], **copy.deepcopy(dict(body)), "metadata": metadata}
+        found = {"apiVersion": "v", "kind": key[0], **_copy(dict(body)), "metadata": metadata}
         return self._stored(key, found)
 
     async def patch(self, kind: Any, found: Object, patch: Mapping[str, Any]) -> Object:
@@ -223,7 +228,7 @@ class FakeApi:
         self._version += 1
         found["metadata"]["resourceVersion"] = str(self._version)
         self.objects[key] = found
-        return copy.deepcopy(found)
+        return _copy(found)
 
 
 def _kind(kind: Any) -> str:
@@ -266,7 +271,7 @@ class FakeActors:
         return self._moved("suspend", actor, State.SUSPENDED, {State.RUNNING, State.RESUMING})
 
     async def delete(self, atespace: str, actor: str) -> None:
-        self._moved("delete-actor", actor, State.SUSPENDED, {State.SUSPENDED, State.UNSPECIFIED})
+        self._moved("delete-actor", actor, State.SUSPENDED, IDLE)
         del self.actors[actor]
 
     def add(self, actor: str, template: str, state: State) -> None:
@@ -284,7 +289,7 @@ class FakeActors:
         if method in self.refused:
             raise rpc_error(self.refused[method], "refused")
 
-    def _moved(self, method: str, actor: str, to: State, allowed: set[State]) -> Actor:
+    def _moved(self, method: str, actor: str, to: State, allowed: Set[State]) -> Actor:
         self._called(method)
         if actor not in self.actors:
             raise rpc_error(grpc.StatusCode.NOT_FOUND, f"Actor {actor} not found")
@@ -346,6 +351,7 @@ class World:
         if agent is None:
             return Outcome.DONE
         outcome: Outcome = self._run(self.dialect.flow.run(Pass(agent, self.dialect, self.tools)))
+        self.dialect.flow.again(outcome, 10)
         return outcome
 
     def settle(self, passes: int = 30) -> None:

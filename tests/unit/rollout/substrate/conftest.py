@@ -12,6 +12,7 @@ from tests.unit.rollout.substrate.harness import kill_all
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A state folder; the processes that belong to it are gone afterwards."""
+    """A state folder; the processes that belong to it, or to a folder in it, are gone afterwards."""
     yield tmp_path
-    kill_all(tmp_path)
+    for found in (tmp_path, *filter(Path.is_dir, tmp_path.iterdir())):
+        kill_all(found)

@@ -125,7 +125,7 @@ async def bench(
     templates: list[dict[str, Any]] | None = None,
     workers: int = 1,
     secrets: Mapping[str, Mapping[str, str]] | None = None,
-    **delays: float,
+    **options: Any,
 ) -> AsyncIterator[Bench]:
     """A substrate on a folder. It begins with one pool `pool` and template `t` unless others are given."""
     parts = parts or Parts()
@@ -144,7 +144,7 @@ async def bench(
         lambda: pools,
         secret,
         has_atespaces=shape is Shape.ATESPACES,
-        **delays,
+        **options,
     )
     server = grpc.aio.server()
     parts.service(shape, store, operations, CollectorRegistry()).serve_on(server)

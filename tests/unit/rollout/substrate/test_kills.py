@@ -18,6 +18,8 @@ from tests.unit.rollout.substrate.test_operations import until
 
 #: Changes before and after which the process may be killed.
 CHANGES = ("create_actor", "update_actor", "put_workload", "put_snapshot", "delete_workload")
+#: Points in the life of an actor at which the process may be killed: two for each of these changes.
+STEPS = 30
 A = ActorRef("", "a")
 
 
@@ -68,13 +70,18 @@ async def _run_until_killed(folder: Path, killed_at: int) -> bool:
     return store.is_dead
 
 
-@pytest.mark.parametrize("killed_at", range(48))
+def test_the_life_has_so_many_steps(folder: Path) -> None:
+    """The kills below MUST cover every write of an actor's life."""
+    assert asyncio.run(_run_until_killed(folder / "last", STEPS - 1))
+    assert not asyncio.run(_run_until_killed(folder / "none", STEPS))
+
+
+@pytest.mark.parametrize("killed_at", range(STEPS))
 def test_a_killed_substrate_goes_on(folder: Path, killed_at: int) -> None:
     """After a kill at any write, every actor MUST come to rest, own at most one process, and work on."""
 
     async def test() -> None:
-        if not await _run_until_killed(folder, killed_at):
-            pytest.skip("the actor's life is shorter")
+        assert await _run_until_killed(folder, killed_at)
         async with bench(folder) as substrate:
             if not substrate.store.has_actor(A):
                 await substrate.create()

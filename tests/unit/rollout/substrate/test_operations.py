@@ -334,22 +334,51 @@ def test_atespaces_keep_actors_apart(folder: Path) -> None:
 
     async def test() -> None:
         async with bench(folder, shape=Shape.ATESPACES) as substrate:
-            new = {"actor_ref": {"atespace": "s1", "name": "a"}, **NEW}
-            assert await refusal(substrate.call("CreateActor", new)) == (
+
+            def of(atespace: str, name: str = "a") -> dict[str, Any]:
+                return {"actor": {"metadata": {"atespace": atespace, "name": name}, **NEW}}
+
+            assert await refusal(substrate.call("CreateActor", of("s1"))) == (
                 "FAILED_PRECONDITION",
                 "Atespace s1 not found",
             )
             for name in ("s1", "s2"):
-                await substrate.call("CreateAtespace", {"name": name})
-                await substrate.call("CreateActor", {**new, "actor_ref": {"atespace": name, "name": "a"}})
-            assert (await refusal(substrate.call("CreateAtespace", {"name": "s1"})))[0] == "ALREADY_EXISTS"
+                await substrate.call("CreateAtespace", {"atespace": {"metadata": {"name": name}}})
+                await substrate.call("CreateActor", of(name))
+            again = substrate.call("CreateAtespace", {"atespace": {"metadata": {"name": "s1"}}})
+            assert await refusal(again) == ("ALREADY_EXISTS", "Atespace s1 already exists")
             listed = (await substrate.call("ListActors", {"atespace": "s2"}))["actors"]
-            assert [(actor["atespace"], actor["actor_id"]) for actor in listed] == [("s2", "a")]
-            resumed = await substrate.call("ResumeActor", {"actor_ref": {"atespace": "s2", "name": "a"}})
+            assert [actor["metadata"] for actor in listed] == [{"atespace": "s2", "name": "a", "version": 1}]
+            resumed = await substrate.call("ResumeActor", {"actor": {"atespace": "s2", "name": "a"}})
             assert resumed["actor"]["status"] == "STATUS_RUNNING"
-            assert (await refusal(substrate.call("DeleteAtespace", {"name": "s1"})))[0] == (
-                "FAILED_PRECONDITION"
+            (taken,) = (await substrate.call("ListWorkers", {}))["workers"]
+            assert taken["assignment"]["actor"] == {"atespace": "s2", "name": "a"}
+            assert await refusal(substrate.call("DeleteAtespace", {"atespace": {"name": "s1"}})) == (
+                "FAILED_PRECONDITION",
+                "Atespace s1 is not empty",
             )
+            gone = await substrate.call("DeleteActor", {"actor": {"atespace": "s1", "name": "a"}})
+            assert gone["metadata"]["name"] == "a"
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("", "actor.metadata.name: Required value"),
+        ("x" * 64, f'actor.metadata.name: Invalid value: "{"x" * 64}": must be no more than 63 bytes'),
+        ("Up", 'actor.metadata.name: Invalid value: "Up": a lowercase RFC 1123 label must consist of '),
+    ],
+)
+def test_names_are_refused_as_later_releases_do(folder: Path, name: str, text: str) -> None:
+    """In the shape with atespaces a name MUST be refused in the words of that release (SUB-9)."""
+
+    async def test() -> None:
+        async with bench(folder, shape=Shape.ATESPACES) as substrate:
+            request = {"actor": {"metadata": {"atespace": "s", "name": name}, **NEW}}
+            code, details = await refusal(substrate.call("CreateActor", request))
+            assert (code, details[: len(text)]) == ("INVALID_ARGUMENT", text)
 
     run(test())
 

@@ -1,0 +1,22 @@
+"""A golden whose workload does not start: the substrate goes on trying and never gives up."""
+
+from __future__ import annotations
+
+from fixtures.conformance import conformance
+from fixtures.system.rollout.templates import in_phase
+
+
+@conformance(id="BG-SUB-2", profile="ROLLOUT", level="extended", killers=["bg/golden-gives-up"])
+def test_failing_golden_keeps_trying_and_holds_one_worker(substrates, wait):
+    """While its golden cannot boot a template MUST stay in ResumeGoldenActor, and hold one worker."""
+    pool = substrates.pool(replicas=2)
+    template = substrates.template(pool, boot="fail")
+    wait.until(template, in_phase("ResumeGoldenActor"), limit="phase_change")
+    golden = substrates.golden(template)
+    substrates.until_state(golden, "RESUMING")
+
+    wait.holds(template, in_phase("ResumeGoldenActor"))
+
+    assert golden.get().state == "RESUMING"
+    assert pool.taken_by() == [golden.name]
+    assert "Failed" not in substrates.phases(template)

@@ -1,0 +1,29 @@
+"""A template's spec is fixed when it is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures.conformance import conformance
+from fixtures.kube.client import ApiError
+
+
+@conformance(id="BG-SUB-11", profile="ROLLOUT", level="extended", killers=["bg/spec-mutable"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"pauseImage": "pause@sha256:1"}, id="pause-image"),
+        pytest.param({"snapshotsConfig": {"location": "gs://elsewhere"}}, id="snapshots"),
+        pytest.param({"containers": []}, id="containers"),
+        pytest.param({"workerSelector": {"matchLabels": {"kagent.dev/worker-pool": "other"}}}, id="selector"),
+    ],
+)
+def test_template_spec_cannot_be_changed(substrates, wait, change):
+    """The API server MUST refuse any change of a template's spec with 422."""
+    template = substrates.template("pool")
+
+    with pytest.raises(ApiError) as refused:
+        substrates.change(template, change)
+
+    assert refused.value.status == 422
+    assert wait.current(template).spec == template.made.spec
