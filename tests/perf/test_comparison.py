@@ -7,9 +7,9 @@ import pytest
 from fixtures.load.scenario import Scenario
 from fixtures.load.schedule import burst, constant
 
-#: A pace at which two cores serve each claim before the next one comes; and all at once, where claims wait for
-#: workers, conflicts and caches that lag behind.
-SHAPES = {"paced": ("comparison", constant(10, 100)), "burst": ("comparison-burst", burst(100))}
+#: A pace at which two cores serve a claim before the next one comes: faster, and P90 is a matter of luck (in
+#: six repetitions 72 to 84 ms at 7/s, 75 to 185 ms at 10/s). And all at once, where claims wait for workers.
+SHAPES = {"paced": ("comparison", constant(7, 60)), "burst": ("comparison-burst", burst(60))}
 
 
 @pytest.mark.comparison
@@ -17,4 +17,4 @@ SHAPES = {"paced": ("comparison", constant(10, 100)), "burst": ("comparison-burs
 def test_perf_of_the_second_controller_has_not_regressed(compared, settle, shape):
     """Claims on the controller of --with MUST NOT take longer than on that of --compare."""
     name, schedule = SHAPES[shape]
-    settle(compared(Scenario(name, schedule, pool=100, repetitions=1)).verdict)
+    settle(compared(Scenario(name, schedule, pool=60, repetitions=1)).verdict)
