@@ -17,7 +17,7 @@ SCENARIO = Scenario(
         Budget("replenish_time", "max", 15),
         Budget("over_creation", "max", 0),
         Budget("over_creation", "pool_peak.max", 0),
-        Budget("ready_in_writes", "median", 7),
+        Budget("ready_in_writes", "median", 25),
     ),
 )
 
