@@ -141,8 +141,9 @@ def request_cut() -> None:
     async def pass_on(self: Gateway, request: web.Request, body: bytes, actor: str) -> web.StreamResponse:
         namespace, name = request.match_info["namespace"], request.match_info["agent"]
 
+        agent = await self._objects.agent(namespace, name)
+
         def ready() -> int:
-            agent = self._objects.agent(namespace, name)
             mine = (
                 []
                 if agent is None

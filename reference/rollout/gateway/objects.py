@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from lightkube import AsyncClient
+from lightkube import ApiError, AsyncClient
 
 from reference.rollout.informer import ALL_NAMESPACES, Informer, Object
 from reference.rollout.kinds import ActorTemplate, SandboxAgent
@@ -17,6 +17,7 @@ class Objects:
     """The agents and templates of some namespaces; an empty list of them means all."""
 
     def __init__(self, client: AsyncClient, namespaces: Sequence[str]) -> None:
+        self._client = client
         scopes = namespaces or (ALL_NAMESPACES,)
         self._agents = [Informer(client, SandboxAgent, scope) for scope in scopes]
         self._templates = [Informer(client, ActorTemplate, scope) for scope in scopes]
@@ -37,9 +38,18 @@ class Objects:
         """Whether everything has been listed once."""
         return all(informer.synced.is_set() for informer in (*self._agents, *self._templates))
 
-    def agent(self, namespace: str, name: str) -> Object | None:
-        """An agent that is not being deleted."""
+    async def agent(self, namespace: str, name: str) -> Object | None:
+        """An agent that is not being deleted; one of which no watch has told yet is asked for.
+
+        Raises ApiError, HTTPError.
+        """
         found = _first(informer.get(namespace, name) for informer in self._agents)
+        if found is None:
+            try:
+                found = (await self._client.get(SandboxAgent, name, namespace=namespace)).to_dict()
+            except ApiError as err:
+                if err.status.code != 404:
+                    raise
         return None if found is None or "deletionTimestamp" in found["metadata"] else found
 
     def templates(self, namespace: str) -> list[Template]:

@@ -95,11 +95,11 @@ class Gateway:
         if not session:
             return _error(call_id, 400, _INVALID_PARAMS, NO_SESSION)
         namespace, name = request.match_info["namespace"], request.match_info["agent"]
-        agent = self._objects.agent(namespace, name)
-        if agent is None:
-            return _error(call_id, 404, _INTERNAL, f"SandboxAgent {namespace}/{name} not found")
         began = self._clock()
         try:
+            agent = await self._objects.agent(namespace, name)
+            if agent is None:
+                return _error(call_id, 404, _INTERNAL, f"SandboxAgent {namespace}/{name} not found")
             async with self._turns.turn(agent, session) as turn:
                 self.metrics.held.observe(self._clock() - began)
                 return await self._pass_on(request, body, turn.actor)
