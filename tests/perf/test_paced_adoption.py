@@ -8,7 +8,9 @@ from fixtures.load.replay import STATISTICS, replay, replays, rounds
 from fixtures.load.scenario import Scenario
 from fixtures.load.schedule import constant
 
-SCENARIO = Scenario("paced-adoption", constant(10, 100), pool=100)
+#: What two cores serve without a queue: the median of v0.5.6 hardly varies, and a controller that is twice as
+#: slow (--slower 2) still keeps up. At 10/s the sabotage proxy alone takes what is left of them.
+SCENARIO = Scenario("paced-adoption", constant(7, 100), pool=100)
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +19,7 @@ def outcome(perform):
 
 
 def test_perf_of_paced_claims_is_within_budget(outcome, settle):
-    """Claims that come at 10/s to a full pool MUST be Ready within the budgets of the profile, all warm."""
+    """Claims that come at 7/s to a full pool MUST be Ready within the budgets of the profile, all warm."""
     settle(outcome.verdict)
 
 

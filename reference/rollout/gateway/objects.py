@@ -46,7 +46,7 @@ class Objects:
         found = _first(informer.get(namespace, name) for informer in self._agents)
         if found is None:
             try:
-                found = (await self._client.get(SandboxAgent, name, namespace=namespace)).to_dict()
+                found = dict(await self._client.get(SandboxAgent, name, namespace=namespace))
             except ApiError as err:
                 if err.status.code != 404:
                     raise

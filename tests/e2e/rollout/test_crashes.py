@@ -44,7 +44,7 @@ def test_rollouts_survive_crashes(rollout, chance, steady_requests, program):
     profile="ROLLOUT",
     level="extended",
     features=["SandboxAgentRetirement"],
-    killers=["bg/order-by-creation"],
+    killers=["bg/strand-live"],
 )
 def test_drawn_interleavings_end_well(rollout, chance, wait):
     """Whatever is done to an agent in whatever order, no invariant MUST break, and the last configuration

@@ -16,14 +16,24 @@ def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
     """A template that never becomes Ready MUST NOT keep a later change from being applied, and MUST be
     retired.
     """
+    # A pool without workers: no golden of it can ever be started.
+    rollout.pool("empty", replicas=0)
     agent, blue = rollout.ready_agent()
 
-    agent.edit("two workload-boot=fail")
-    broken = agent.next_template(blue, ready=False)
-    agent.edit("three workload-boot=fail")
-    also_broken = agent.next_template(blue, broken, ready=False)
-    agent.edit("four")
-    good = agent.next_template(blue, broken, also_broken)
+    def change(message, pool):
+        agent.patch(
+            {
+                "declarative": {"systemMessage": message},
+                "substrate": {"workerPoolRef": {"name": pool}},
+            }
+        )
+
+    change("two", "empty")
+    stuck = agent.next_template(blue, ready=False)
+    change("three", "empty")
+    also_stuck = agent.next_template(blue, stuck, ready=False)
+    change("four", "pool")
+    good = agent.next_template(blue, stuck, also_stuck)
     remaining = rollout.settles(agent)
 
     assert remaining.uid == good.uid

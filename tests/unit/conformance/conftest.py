@@ -22,7 +22,7 @@ from fixtures.conformance import report, results
 ROOT = Path(__file__).parents[3]
 
 #: Seconds after which a child process of a self-test has hung.
-PATIENCE = 50.0
+PATIENCE = 120
 
 INI = """
 [pytest]

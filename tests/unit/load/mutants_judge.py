@@ -156,4 +156,8 @@ MUTANTS: dict[str, Mutant] = {
         controller(spoiled.slow_x2, "observed_twice"),
         ("test_wrong_controllers.test_a_build_is_not_slower_than_another",),
     ),
+    "slow-x2-alone": Mutant(
+        controller(spoiled.slow_x2),
+        ("test_wrong_controllers.test_a_claim_takes_as_many_writes_as_it_must",),
+    ),
 }

@@ -208,6 +208,7 @@ def repetition(
             relists=0,
             gap_s=0.0,
             connections_opened_after_start=0,
+            idle_write_ns=(5 * MILLISECOND,) * 20,
         ),
         noise=Noise(steal=0.0, foreign=0.02, iowait=0.01, clock_jump_s=0.0, longest_pause_s=0.004),
         barrier=Barrier(

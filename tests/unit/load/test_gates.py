@@ -144,7 +144,7 @@ def test_a_healthy_run_is_valid(run: RunResult) -> None:
         (uncounted, {("INVALID", "EMPTY")}),
         (spoiled.shared_adopt, {("INCORRECT", "SHARED")}),
         (spoiled.double_adopt, {("INCORRECT", "SHARED")}),
-        (noise(steal=0.05), {("INVALID", "NOISE(steal)")}),
+        (noise(steal=0.04), {("INVALID", "NOISE(steal)")}),
         (noise(foreign=0.5), {("INVALID", "NOISE(foreign)")}),
         (noise(clock_jump_s=-1.0), {("INVALID", "NOISE(clock)")}),
         (noise(longest_pause_s=0.4), {("INVALID", "NOISE(pause)")}),

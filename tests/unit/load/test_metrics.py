@@ -102,6 +102,7 @@ def test_latencies_by_hand() -> None:
     assert found["claim_ready_latency_from_call"]["max"].value == pytest.approx(0.399)
     assert found["create_ack_latency"]["max"].value == pytest.approx(0.010)
     assert found["ack_to_ready"]["min"].value == pytest.approx(0.089)
+    assert found["ready_in_writes"]["value"].value == pytest.approx(0.2 / 0.005)
     assert found["bind_latency"]["p50"].value == pytest.approx(0.050)
     assert found["pod_ip_latency"]["p50"].value == pytest.approx(0.060)
     assert found["controller_latency"]["p50"].value == pytest.approx(0.020000001, abs=1e-12)

@@ -15,6 +15,7 @@ from fixtures.journal.history import EntryType
 from fixtures.kube.connection import Connection
 from fixtures.kube.kinds import CLAIM, CONFIG_MAP
 from fixtures.load.generator import Generator
+from fixtures.load.instrument import IDLE_WRITES
 from fixtures.load.offering import Offering
 from fixtures.load.records import ClaimRecord, Failure, Repetition
 from fixtures.load.schedule import SECOND, burst, closed, constant, poisson
@@ -269,6 +270,35 @@ def test_the_canary_is_written_all_the_time() -> None:
     for one in (repetition, again):
         assert 19 <= len(one.instrument.watch_lag_ns) <= 23
         assert {lag // MILLISECOND for lag in one.instrument.watch_lag_ns} == {1}
+
+
+def test_the_api_server_is_gauged_before_each_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long a write takes MUST be measured before the first claim comes, one write at a time."""
+    under_way, most, claims = 0, 0, []
+
+    async def slow(self: FakeSystem, *_: Any) -> Reply:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        sent = self.clock()
+        await asyncio.sleep(0.004)
+        under_way -= 1
+        return Reply(200, "", {}, sent, self.clock())
+
+    async def go_on(_: object) -> None:
+        """Its canary comes back never."""
+
+    with virtual_load() as load:
+        monkeypatch.setattr(FakeSystem, "patch", slow)
+        load.generator._hear_canary = go_on  # type: ignore[method-assign]
+        load.system.on_create = lambda _: claims.append(load.clock())
+        began = load.clock()
+        repetition = load.generator.offer(burst(1))
+
+    writes = repetition.instrument.idle_write_ns
+    assert [round(took / MILLISECOND) for took in writes] == [4] * IDLE_WRITES
+    assert most == 1
+    assert claims[0] - began >= sum(writes)
 
 
 def test_a_refused_canary_is_an_error_of_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ SCENARIO = Scenario(
         Budget("replenish_time", "max", 15),
         Budget("over_creation", "max", 0),
         Budget("over_creation", "pool_peak.max", 0),
+        Budget("ready_in_writes", "median", 25),
     ),
 )
 
@@ -74,6 +75,11 @@ def test_the_pool_is_full_again_in_time() -> None:
 def test_no_sandbox_is_made_in_excess() -> None:
     """C5."""
     assert "over_creation" not in reasons()
+
+
+def test_a_claim_takes_as_many_writes_as_it_must() -> None:
+    """PERF-BUD-1: a controller that is twice as slow is seen by a budget, whatever the machine."""
+    assert "ready_in_writes" not in reasons()
 
 
 def test_a_build_is_not_slower_than_another() -> None:
