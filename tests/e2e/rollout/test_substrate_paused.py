@@ -9,6 +9,7 @@ from fixtures.conformance import conformance
 def test_paused_actor_can_only_be_resumed(substrates):
     """A paused actor MUST NOT be deleted or suspended, and MUST be resumed with its memory."""
     actor = substrates.actor(substrates.ready_template(substrates.pool()))
+    substrates.settle()
     actor.resume()
     substrates.ask(actor)
     actor.pause()

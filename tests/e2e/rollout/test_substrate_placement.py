@@ -34,6 +34,7 @@ def test_resumed_actor_has_its_own_memory_and_a_new_one_that_of_the_golden(subst
     """An actor MUST be resumed from its latest snapshot, and a new one from its template's golden."""
     template = substrates.ready_template(substrates.pool(replicas=2))
     first, second = (substrates.actor(template, name) for name in ("first", "second"))
+    substrates.settle()
 
     first.resume()
     answers = [substrates.ask(first), substrates.ask(first)]
