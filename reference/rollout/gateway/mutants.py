@@ -48,6 +48,16 @@ def serve_unready() -> None:
     setattr(Dialect, "resolve", resolve)  # noqa: B010
 
 
+def order_by_creation() -> None:
+    """New work goes to the youngest Ready template, whatever place it has in the order."""
+
+    def resolve(self: Dialect, templates: Iterable[Template], agent: Object) -> Template | None:
+        mine = self.templates(templates, agent)
+        return roles.active(mine, "v1") or next(iter(roles.in_order(mine, "v1")), None)
+
+    setattr(Dialect, "resolve", resolve)  # noqa: B010
+
+
 def sticky_session() -> None:
     """A session stays with the template that served it first."""
     first: dict[tuple[str, str], str] = {}
@@ -175,6 +185,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
     for wrong in (
         split_brain,
         serve_unready,
+        order_by_creation,
         sticky_session,
         salt_id,
         raw_session_id,

@@ -13,7 +13,7 @@ from fixtures.journal.predicates import condition
     profile="ROLLOUT",
     level="core",
     features=["SandboxAgentBlueGreen"],
-    killers=["bg/order-by-creation", "bg/generation-only", "bg/v1"],
+    killers=["bg/generation-only", "bg/v1"],
 )
 @pytest.mark.parametrize("what", ["spec", "model"])
 @pytest.mark.parametrize("when", ["building", "ready"])

@@ -36,7 +36,9 @@ def test_a_mount_namespace_that_cannot_be_made_is_told(
     unshare.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    with pytest.raises(StartError, match=r"Operation not permitted\. Run as root, or allow user namespaces"):
+    with pytest.raises(
+        StartError, match=r"Operation not permitted\. Run as root, or allow others user namespaces"
+    ):
         require_private_mounts()
 
 
