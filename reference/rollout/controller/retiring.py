@@ -100,6 +100,10 @@ class SafeRetiring(Retiring):
             held = await self.holdings(on)
             if await self.is_held(on, template, held) or self.sessions(on, template, held):
                 return await self.spare(on, template)
+            # It may have become Ready while the mark was on its way: then it waits for a more desired one.
+            template = await on.api.get(ActorTemplate, on.namespace, name_of(template)) or template
+            if not self.licensed(on, template, ordered):
+                return await self.spare(on, template)
         if not await self.golden_is_gone(on, template, held):
             return Outcome.PROGRESS
         await self.delete_template(on, template)

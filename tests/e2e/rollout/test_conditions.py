@@ -6,7 +6,7 @@ from fixtures.conformance import conformance
 from fixtures.journal.predicates import condition
 
 
-@conformance(id="BG-R22", profile="ROLLOUT", level="core")
+@conformance(id="BG-R22", profile="ROLLOUT", level="core", killers=["bg/ready-newest"])
 def test_conditions_tell_the_life_of_an_agent(rollout, wait):
     """An agent MUST be Ready from its first Ready template on, and Accepted as long as its configuration is
     right.

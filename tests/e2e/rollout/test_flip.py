@@ -16,7 +16,7 @@ def test_next_message_goes_to_the_new_template_and_open_answers_go_on(rollout):
     """Once the new template is Ready a session's next message MUST go to it; open answers MUST NOT be cut."""
     agent, blue = rollout.ready_agent()
     agent.send("talk")
-    stream = agent.start("stream", stream_for=5)
+    stream = agent.start("stream", stream_for=10)
     rollout.begun(stream)
 
     agent.edit("two")

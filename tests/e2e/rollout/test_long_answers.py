@@ -18,7 +18,7 @@ def test_template_stays_while_an_answer_goes_on(rollout):
     MUST go.
     """
     agent, blue = rollout.ready_agent()
-    stream = agent.start("s-1", stream_for=4)
+    stream = agent.start("s-1", stream_for=10)
     actor = rollout.begun(stream).actor
 
     agent.edit("two")
@@ -52,7 +52,7 @@ def test_blocked_retirement_is_told(rollout, wait):
     most.
     """
     agent, blue = rollout.ready_agent()
-    stream = agent.start("s-1", stream_for=5)
+    stream = agent.start("s-1", stream_for=10)
     actor = rollout.begun(stream).actor
 
     agent.edit("two")
@@ -74,7 +74,7 @@ def test_first_of_two_turns_does_not_suspend_the_actor(rollout):
     once.
     """
     agent, _ = rollout.ready_agent()
-    long = agent.start("s-1", stream_for=3)
+    long = agent.start("s-1", stream_for=8)
     actor = rollout.begun(long).actor
 
     short = [agent.send("s-1") for _ in range(2)]

@@ -6,7 +6,7 @@ from fixtures.conformance import conformance
 from fixtures.kube.kinds import ACTOR_TEMPLATE
 
 
-@conformance(id="BG-R19", profile="ROLLOUT", level="extended")
+@conformance(id="BG-R19", profile="ROLLOUT", level="extended", killers=["bg/churn"])
 def test_template_that_was_deleted_is_made_anew(rollout):
     """A template that somebody deletes MUST be made anew, and sessions MUST go on with it."""
     agent, template = rollout.ready_agent()
@@ -23,7 +23,7 @@ def test_template_that_was_deleted_is_made_anew(rollout):
     assert after.template == anew.name
 
 
-@conformance(id="BG-R20", profile="ROLLOUT", level="extended")
+@conformance(id="BG-R20", profile="ROLLOUT", level="extended", killers=["bg/worker-loss-ignored"])
 def test_session_goes_on_after_its_worker_was_lost(rollout):
     """A session whose worker is lost in the middle of an answer MUST be served again afterwards."""
     agent, _ = rollout.ready_agent()

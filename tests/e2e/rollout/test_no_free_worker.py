@@ -18,7 +18,7 @@ def test_request_waits_for_a_free_worker(deploy):
     rollout.model()
     rollout.pool(replicas=1)
     agent, _ = rollout.ready_agent()
-    first = agent.start("first", stream_for=2)
+    first = agent.start("first", stream_for=4)
     rollout.begun(first)
 
     since = rollout.journal.position()
@@ -34,7 +34,13 @@ def test_request_waits_for_a_free_worker(deploy):
     assert answer.began < rollout.answered(first).ended <= answer.ended
 
 
-@conformance(id="BG-R09", profile="ROLLOUT", level="extended", features=["SandboxAgentBuffering"])
+@conformance(
+    id="BG-R09",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SandboxAgentBuffering"],
+    killers=["bg/no-buffer"],
+)
 def test_waiting_request_follows_the_template_and_can_be_given_up(deploy):
     """A waiting request MUST be served by the template that is active when it gets a worker; MUST be given
     up on.
@@ -43,7 +49,7 @@ def test_waiting_request_follows_the_template_and_can_be_given_up(deploy):
     rollout.model()
     rollout.pool(replicas=1)
     agent, blue = rollout.ready_agent()
-    occupied = agent.start("occupied", stream_for=3)
+    occupied = agent.start("occupied", stream_for=6)
     rollout.begun(occupied)
     since = rollout.journal.position()
     given_up = agent.start("given-up")

@@ -231,6 +231,15 @@ def test_excused_invariants_are_left_out() -> None:
     assert lost.broken(Excused(templates={"blue"})) == []
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_ready_only_after_the_mark_is_never_ready(marked: bool) -> None:
+    """A template that becomes Ready on its way out MAY go; one that was Ready before MUST be outdone."""
+    late = story().template("green", 2, "", marked=marked).template("green", 2, marked=marked)
+    late.call("DeleteActor", "golden-green", "controller").gone("green", 2, marked=True)
+
+    assert ("I2" in late.broken()) is not marked
+
+
 def test_flip_back_is_no_step_backwards() -> None:
     """Turning back raises the old template in the order, so new actors of it break nothing."""
     back = story().template("green", 2).session("asr-2", "green").template("blue", 3)

@@ -281,6 +281,16 @@ def test_disk_errors_of_our_own(
     assert "ASC_CACHE_DIR" in str(caught.value)
 
 
+def test_what_few_runs_need_is_fetched_when_named(toolchain: Toolchain, machine: Any) -> None:
+    """A tool that is needed on demand MUST NOT be built by every prefetch, and MUST be when it is named."""
+    pins = toolchain.pins
+    seldom = replace(pins.tools["gadget"], on_demand=True)
+    own = Toolchain(pins=replace(pins, tools={**pins.tools, "gadget": seldom}))
+
+    assert [tool.name for tool in own.prefetch()[0]] == ["widget"]
+    assert [tool.name for tool in own.prefetch(tools=["gadget"])[0]] == ["gadget"]
+
+
 def test_prefetch_gets_the_controllers_first(toolchain: Toolchain, machine: Any) -> None:
     """A wrong version MUST be found before anything long begins."""
     tools, controllers = toolchain.prefetch(["v0.5.6", "v0.5.3"])
