@@ -114,8 +114,10 @@ class AnyId(ControlService):
     """Nobody looks at the id of a new actor."""
 
     def _create_actor(self, request: Any) -> Fields:
-        template = Template(request.actor_template_namespace, request.actor_template_name)
-        return {"actor": self._actor(self._operations.create(self._ref(request), template, {}))}
+        new = request if self._flat else request.actor
+        ref = self._ref(request) if self._flat else ActorRef(new.metadata.atespace, new.metadata.name)
+        template = Template(new.actor_template_namespace, new.actor_template_name)
+        return {"actor": self._actor(self._operations.create(ref, template, {}))}
 
 
 class SlowRpc(ControlService):

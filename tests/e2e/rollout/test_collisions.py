@@ -58,7 +58,7 @@ def test_no_stale_actor_of_a_long_session_id_is_left(rollout):
     assert [rollout.actor(actor) for actor in actors] == [None] * 3
 
 
-@conformance(id="BG-I8", profile="ROLLOUT", level="core", killers=["bg/prefix-owner", "bg/v1"])
+@conformance(id="BG-I8", profile="ROLLOUT", level="core", killers=["bg/v1"])
 def test_rollout_of_one_agent_touches_nothing_of_another(rollout):
     """The rollout of one agent MUST NOT touch templates or actors of another whose name begins the same."""
     foo, foo_blue = rollout.ready_agent("foo")

@@ -13,7 +13,9 @@ from fixtures.system.rollout.rpcproxy import Fault
     profile="ROLLOUT",
     level="core",
     features=["SandboxAgentRetirement"],
-    killers=["bg/no-retry", "bg/v1"],
+    killers=[
+        "bg/no-retry",
+    ],
 )
 @pytest.mark.parametrize("action", ["fail", "lose"])
 @pytest.mark.parametrize("method", ["DeleteActor", "GetActor", "ListActors"])

@@ -61,11 +61,11 @@ def test_waiting_request_follows_the_template_and_can_be_given_up(deploy):
 
     rollout.answered(occupied)
     answer = rollout.answered(waiting)
-    rollout.settles(agent)
 
     # A build and a session compete for the one worker: whichever comes first, the answer is of the active
     # one.
     assert answer.template in (blue.name, green.name)
+    rollout.settles(agent)
     actor_of_who_gave_up = rollout.calls("CreateActor", source="gateway", since=since)[0].actor
     resumed = [c for c in rollout.calls("ResumeActor", actor=actor_of_who_gave_up, since=since) if c.ok]
     assert resumed == []

@@ -49,7 +49,7 @@ def test_turning_back_takes_effect(rollout, steady_requests, what, when):
     profile="ROLLOUT",
     level="core",
     features=["SandboxAgentSafeRetirement"],
-    killers=["bg/order-by-creation", "bg/generation-only"],
+    killers=["bg/generation-only"],
 )
 def test_desired_template_is_strictly_first(rollout):
     """The template of the configuration as it is MUST be strictly first in the order, and its place never
@@ -77,7 +77,7 @@ def test_desired_template_is_strictly_first(rollout):
     profile="ROLLOUT",
     level="core",
     features=["SandboxAgentRetirement"],
-    killers=["bg/order-by-creation", "bg/never-retire", "bg/v1"],
+    killers=["bg/never-retire", "bg/v1"],
 )
 def test_many_changes_at_once_end_on_the_last(rollout, wait):
     """Ten changes within a second MUST end on the last one, with nothing left of the others."""

@@ -13,7 +13,7 @@ from fixtures.journal.predicates import condition
     profile="ROLLOUT",
     level="core",
     features=["SandboxAgentRetirement"],
-    killers=["bg/outage-wedge", "bg/no-retry", "bg/v1"],
+    killers=["bg/outage-wedge", "bg/v1"],
 )
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_change_is_applied_while_ate_api_is_down(rollout, wait, when):

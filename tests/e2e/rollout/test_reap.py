@@ -11,7 +11,7 @@ from fixtures.system.rollout.rpcproxy import Fault
     profile="ROLLOUT",
     level="core",
     features=["SandboxAgentRetirement"],
-    killers=["bg/prefix-owner", "bg/reap-active", "bg/v1"],
+    killers=["bg/v1"],
 )
 def test_actors_of_other_agents_and_of_current_templates_stay(rollout):
     """Only this agent's actors of superseded templates MUST be reaped, however much names look alike."""

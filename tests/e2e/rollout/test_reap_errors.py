@@ -36,6 +36,8 @@ def test_error_while_reaping_fails_no_pass(rollout, wait, code):
 
     assert remaining.uid == newest.uid
     assert rollout.actor(actor) is None
+    accepted = {c.status for s in rollout.conditions_of(agent) if (c := s.condition("Accepted")) is not None}
+    assert accepted == {"True"}
 
 
 @conformance(
@@ -66,3 +68,5 @@ def test_actor_woken_between_look_and_deletion_lives_on(rollout):
     assert woken is not None
     assert woken.state == "RUNNING"
     assert rollout.calls("DeleteActor", source="controller", actor=actor)[0].code == "FAILED_PRECONDITION"
+    accepted = {c.status for s in rollout.conditions_of(agent) if (c := s.condition("Accepted")) is not None}
+    assert accepted == {"True"}
