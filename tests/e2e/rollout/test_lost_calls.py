@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, provisional
 from fixtures.system.rollout.rpcproxy import Fault
+
+pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
 @conformance(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, provisional
+
+pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
 @conformance(

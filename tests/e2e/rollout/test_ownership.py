@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, provisional
 from fixtures.journal.predicates import condition
 from fixtures.kube.kinds import ACTOR_TEMPLATE
+
+pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
 @conformance(

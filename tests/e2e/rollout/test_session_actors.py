@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, provisional
+
+pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 #: A session id as clients make them.
 UUID = "11111111-2222-4333-8444-555555555555"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, provisional
 from fixtures.errors import Undecided
 from fixtures.system.rollout.templates import Template
+
+pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
 @conformance(id="BG-SUB-9", profile="ROLLOUT", level="extended", killers=["bg/create-unchecked"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, provisional
 from fixtures.errors import Undecided
+
+pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 AT_ONCE = 5
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.conformance import conformance
+from fixtures.conformance import conformance, provisional
 from fixtures.kube.client import ApiError
+
+pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
 @conformance(id="BG-SUB-11", profile="ROLLOUT", level="extended", killers=["bg/spec-mutable"])
