@@ -149,3 +149,17 @@ class Actors:
             if err.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise
         self._atespaces.add(atespace)
+
+
+async def step_out(actors: Actors, actor: Actor) -> None:
+    """The next call on an actor's way to its deletion; none while it pauses. Raises what ate-api does.
+
+    A paused actor cannot be suspended, it has to run again first (contract section 14).
+    """
+    match actor.state:
+        case State.SUSPENDED | State.UNSPECIFIED | State.CRASHED:
+            await actors.delete(actor.atespace, actor.id)
+        case State.RUNNING | State.RESUMING | State.SUSPENDING:
+            await actors.suspend(actor.atespace, actor.id)
+        case State.PAUSED:
+            await actors.resume(actor.atespace, actor.id)

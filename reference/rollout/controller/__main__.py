@@ -9,19 +9,25 @@ from pathlib import Path
 
 import grpc
 
+from reference.commandline import command_line, run_program
+from reference.events import Recorder
+from reference.program import listening, status_pages
 from reference.rollout.actors import Actors
+from reference.rollout.commandline import add_client_options
 from reference.rollout.controller.api import Api
 from reference.rollout.controller.controller import Controller, Metrics, template_schema
 from reference.rollout.controller.dialect import DIALECTS
-from reference.rollout.controller.events import Recorder
-from reference.rollout.controller.mutants import FIRED, MUTANTS, mutated
+from reference.rollout.controller.firing import FIRED
+from reference.rollout.controller.mutants import MUTANTS, mutated
 from reference.rollout.controller.passes import Tools
 from reference.rollout.controller.rendering import Images
-from reference.rollout.program import Address, listening, log_as_json, run, status_pages
 from reference.rollout.reflection import AsyncReflectedService
 
 #: A placeholder digest: the reference substrate pulls nothing.
 _NO_DIGEST = "sha256:" + "0" * 64
+
+#: The field manager of its writes and the source of its Events.
+_COMPONENT = "rollout-controller"
 
 #: Seconds between two Events that say the same (RO-4).
 _EVENT_INTERVAL = 60
@@ -29,34 +35,20 @@ _EVENT_INTERVAL = 60
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = argparse.ArgumentParser(
-        prog="python -m reference.rollout.controller",
-        description="Turns the config of SandboxAgents into ActorTemplates, and retires the templates that a "
-        "newer one has replaced.",
+    found = command_line(
+        "reference.rollout.controller",
+        "Turns the config of SandboxAgents into ActorTemplates, and retires templates that a newer one has "
+        "replaced.",
+        mutants=MUTANTS,
     )
+    add_client_options(found)
     add = found.add_argument
-    add("--kubeconfig", type=Path, required=True, metavar="FILE", help="how to reach the API server")
-    add(
-        "--http",
-        type=Address.parse,
-        required=True,
-        metavar="HOST:PORT",
-        help="where /healthz and /metrics are",
-    )
-    add("--ate-api", required=True, metavar="HOST:PORT", help="gRPC endpoint of ate-api")
     add(
         "--ate-api-ca",
         type=Path,
         metavar="FILE",
         help="certificates that ate-api's is signed by (default: plain text)",
     )
-    add(
-        "--dialect",
-        choices=sorted(DIALECTS),
-        default="v1_safe",
-        help="whose rules to follow (default: %(default)s)",
-    )
-    add("--namespaces", default="", metavar="A,B", help="namespaces to serve (default: all)")
     add(
         "--requeue",
         type=float,
@@ -83,14 +75,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="IMAGE",
         help="what declarative agents run (default: %(default)s)",
     )
-    add(
-        "--mutant",
-        action="append",
-        default=[],
-        choices=sorted(MUTANTS),
-        metavar="NAME",
-        help=f"do one thing wrong on purpose: {', '.join(sorted(MUTANTS))} (repeatable)",
-    )
     return found
 
 
@@ -101,7 +85,7 @@ def _now() -> datetime.datetime:
 async def serve(arguments: argparse.Namespace) -> None:
     """Reconcile until cancelled."""
     dialect = mutated(DIALECTS[arguments.dialect], arguments.mutant)
-    api = Api.connect(arguments.kubeconfig)
+    api = Api.connect(arguments.kubeconfig, _COMPONENT)
     credentials = (
         grpc.ssl_channel_credentials(arguments.ate_api_ca.read_bytes()) if arguments.ate_api_ca else None
     )
@@ -116,13 +100,12 @@ async def serve(arguments: argparse.Namespace) -> None:
             tools = Tools(
                 api,
                 Actors(service),
-                Recorder(api, _now, datetime.timedelta(seconds=_EVENT_INTERVAL)),
+                Recorder(api, _now, datetime.timedelta(seconds=_EVENT_INTERVAL), _COMPONENT),
                 dialect.rendering(images, await template_schema(api)),
                 _now,
                 arguments.delete_cap,
             )
-            namespaces = [name for name in arguments.namespaces.split(",") if name]
-            controllers.append(Controller(tools, dialect, namespaces, arguments.requeue, metrics))
+            controllers.append(Controller(tools, dialect, arguments.namespaces, arguments.requeue, metrics))
             await controllers[0].run()
     finally:
         await service.close()
@@ -131,9 +114,7 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the program; its exit code."""
-    arguments = parser().parse_args()
-    log_as_json()
-    return run(serve(arguments))
+    return run_program(parser(), serve)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ import httpx2
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_exponential
 
+from reference.informer import ALL_NAMESPACES, Informer, Informers, Key, key_of
 from reference.rollout import names
 from reference.rollout.controller.api import Api, Secret
 from reference.rollout.controller.dialect import Dialect
 from reference.rollout.controller.inputs import InputRef
 from reference.rollout.controller.objects import Object, labels_of
 from reference.rollout.controller.passes import Pass, Tools
-from reference.rollout.informer import ALL_NAMESPACES, Informer, Key, key_of
 from reference.rollout.kinds import ActorTemplate, ModelConfig, SandboxAgent
-from reference.rollout.workqueue import WorkQueue
+from reference.workqueue import WorkQueue
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Controller:
         self._queue: WorkQueue[Key] = WorkQueue(longest_backoff=requeue)
         #: What the last pass over each agent read, or is reading.
         self._inputs: dict[Key, set[InputRef]] = {}
-        self._informers: list[Informer] = []
+        self._informers = Informers()
         for scope in namespaces or (ALL_NAMESPACES,):
             self._watch(SandboxAgent, scope, self._agent_changed)
             self._watch(ActorTemplate, scope, self._made_changed, {names.AGENT_LABEL: None})
@@ -70,13 +70,12 @@ class Controller:
     @property
     def synced(self) -> bool:
         """Whether all kinds have been listed once."""
-        return all(informer.synced.is_set() for informer in self._informers)
+        return self._informers.synced
 
     async def run(self) -> None:
         """Watch and reconcile until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for informer in self._informers:
-                tasks.create_task(informer.run())
+            tasks.create_task(self._informers.run())
             for _ in range(_WORKERS):
                 tasks.create_task(self._queue.work(self.reconcile, (httpx2.HTTPError,)))
 
@@ -109,9 +108,7 @@ class Controller:
         listener: Callable[[Object | None, Object | None], None],
         labels: dict[str, str | None] | None = None,
     ) -> None:
-        informer = Informer(self._tools.api.client, kind, scope, labels)
-        informer.listen(listener)
-        self._informers.append(informer)
+        self._informers.add(Informer(self._tools.api.client, kind, scope, labels), listener)
 
     def _agent_changed(self, before: Object | None, after: Object | None) -> None:
         found = after or before

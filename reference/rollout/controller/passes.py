@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from reference.events import Recorder
 from reference.rollout import names
 from reference.rollout.actors import Actors
 from reference.rollout.controller.api import Api
-from reference.rollout.controller.events import Recorder
 from reference.rollout.controller.inputs import InputRef
 from reference.rollout.controller.objects import Object, name_of, namespace_of, uid_of
 from reference.rollout.controller.rendering import Rendering

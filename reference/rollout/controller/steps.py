@@ -5,25 +5,11 @@ from __future__ import annotations
 import grpc
 import grpc.aio
 
-from reference.rollout.actors import Actor, Actors, State
+from reference.rollout.actors import Actor, step_out
 from reference.rollout.controller.passes import Pass
 
 #: Codes that mean "not yet": the actor is gone, somebody else works on it, or it is in use again.
 NOT_YET = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ABORTED, grpc.StatusCode.FAILED_PRECONDITION})
-
-
-async def step_out(actors: Actors, actor: Actor) -> None:
-    """The next call on an actor's way to its deletion; none while it pauses. Raises what ate-api does.
-
-    A paused actor cannot be suspended, it has to run again first (contract section 14).
-    """
-    match actor.state:
-        case State.SUSPENDED | State.UNSPECIFIED | State.CRASHED:
-            await actors.delete(actor.atespace, actor.id)
-        case State.RUNNING | State.RESUMING | State.SUSPENDING:
-            await actors.suspend(actor.atespace, actor.id)
-        case State.PAUSED:
-            await actors.resume(actor.atespace, actor.id)
 
 
 async def tried(on: Pass, actor: Actor) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from reference.informer import Object
 from reference.rollout import names, roles
 from reference.rollout.gateway.objects import labelled, owned
-from reference.rollout.informer import Object
 from reference.rollout.roles import Template
 
 
@@ -42,9 +42,20 @@ class Dialect:
 
     def actor_on(self, template: Template, agent: Object, session: str) -> str:
         """The id of a session's actor on a template."""
-        short = (template["metadata"].get("annotations") or {}).get(names.CONFIG_HASH_ANNOTATION, "")
+        return self._actor(agent, _hash(template), session)
+
+    def actors_of(self, templates: Iterable[Template], agent: Object, session: str) -> list[str]:
+        """The ids of all actors that a session can have: one per template, and one of no config (K2-4)."""
+        hashes = {_hash(template) for template in self.templates(templates, agent)}
+        return sorted({self._actor(agent, short, session) for short in ("", *hashes)})
+
+    def _actor(self, agent: Object, short: str, session: str) -> str:
         metadata = agent["metadata"]
         return self.actor(metadata["namespace"], metadata["name"], metadata["uid"], short, session)
+
+
+def _hash(template: Template) -> str:
+    return str((template["metadata"].get("annotations") or {}).get(names.CONFIG_HASH_ANNOTATION, ""))
 
 
 def _safe(namespace: str, agent: str, _uid: str, short: str, session: str) -> str:

@@ -14,12 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
+from reference.informer import Object
 from reference.rollout import names, roles
 from reference.rollout.actors import Actor
 from reference.rollout.gateway.dialects import DIALECTS, Dialect
 from reference.rollout.gateway.server import Gateway
 from reference.rollout.gateway.turns import Turn, Turns
-from reference.rollout.informer import Object
 from reference.rollout.roles import Template
 
 
@@ -114,6 +114,16 @@ def no_reresolve() -> None:
     setattr(Turns, "_create", create)  # noqa: B010
 
 
+def delete_active_only() -> None:
+    """The end of a session removes its actor of the active template alone."""
+
+    def actors_of(self: Dialect, templates: Iterable[Template], agent: Object, session: str) -> list[str]:
+        found = self.resolve(templates, agent)
+        return [] if found is None else [self.actor_on(found, agent, session)]
+
+    setattr(Dialect, "actors_of", actors_of)  # noqa: B010
+
+
 def no_suspend() -> None:
     """Actors run on after their last turn."""
 
@@ -192,6 +202,7 @@ MUTANTS: dict[str, Callable[[], None]] = {
         no_hold,
         no_buffer,
         no_reresolve,
+        delete_active_only,
         no_suspend,
         suspend_recompute,
         no_inflight_count,

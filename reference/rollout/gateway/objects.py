@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 from lightkube import ApiError, AsyncClient
 
-from reference.rollout.informer import ALL_NAMESPACES, Informer, Object
+from reference.informer import ALL_NAMESPACES, Informer, Informers, Object
 from reference.rollout.kinds import ActorTemplate, SandboxAgent
 from reference.rollout.names import AGENT_LABEL
 from reference.rollout.roles import Template
@@ -21,22 +20,8 @@ class Objects:
         scopes = namespaces or (ALL_NAMESPACES,)
         self._agents = [Informer(client, SandboxAgent, scope) for scope in scopes]
         self._templates = [Informer(client, ActorTemplate, scope) for scope in scopes]
-
-    async def run(self) -> None:
-        """Keep up to date until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for informer in (*self._agents, *self._templates):
-                tasks.create_task(informer.run())
-
-    async def synced(self) -> None:
-        """Return when everything has been listed once."""
-        for informer in (*self._agents, *self._templates):
-            await informer.synced.wait()
-
-    @property
-    def ready(self) -> bool:
-        """Whether everything has been listed once."""
-        return all(informer.synced.is_set() for informer in (*self._agents, *self._templates))
+        #: What keeps them up to date.
+        self.informers = Informers(*self._agents, *self._templates)
 
     async def agent(self, namespace: str, name: str) -> Object | None:
         """An agent that is not being deleted; one of which no watch has told yet is asked for.

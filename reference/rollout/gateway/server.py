@@ -1,11 +1,11 @@
-"""The gateway's HTTP side: the A2A path, passed on to actors as it comes, and what it counts."""
+"""The gateway's HTTP side: the A2A path, passed on to actors as it comes, the end of sessions, and counts."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import aiohttp
 import grpc.aio
@@ -15,17 +15,27 @@ from aiohttp import web
 from lightkube import ApiError
 from yarl import URL
 
+from reference.informer import Object
 from reference.rollout.gateway.objects import Objects
+from reference.rollout.gateway.sessions import Sessions
 from reference.rollout.gateway.turns import Refused, Turns, host_of
 
 _LOG = logging.getLogger(__name__)
 
 A2A_PATH = "/api/a2a-sandboxes/{namespace}/{agent}"
+#: DELETE ends a session. kagent keeps the agent of each session in its database; here the caller names it, as
+#: `?agent_ref=<namespace>/<agent>`.
+SESSION_PATH = "/api/sessions/{session}"
 
 NO_SESSION = "message contextId (session id) is required for substrate sandbox agents"
 
 #: Headers of an answer that are about one connection, not about the answer.
 _HOP_BY_HOP = frozenset({"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"})
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: What keeps a request from being served: a reason of our own, ate-api, the API server.
+TROUBLE = (Refused, grpc.aio.AioRpcError, ApiError, httpx2.HTTPError)
 
 #: JSON-RPC error codes.
 _PARSE_ERROR, _INVALID_PARAMS, _INTERNAL = -32700, -32602, -32603
@@ -57,12 +67,14 @@ class Gateway:
         self,
         objects: Objects,
         turns: Turns,
+        sessions: Sessions,
         http: aiohttp.ClientSession,
         router: URL,
         clock: Callable[[], float],
     ) -> None:
         self._objects = objects
         self._turns = turns
+        self._sessions = sessions
         self._http = http
         self._router = router
         self._clock = clock
@@ -71,18 +83,22 @@ class Gateway:
     def application(self) -> web.Application:
         """What serves the requests of users."""
         app = web.Application(client_max_size=16 * 2**20)
-        app.router.add_post(A2A_PATH, self._handle)
+        app.router.add_post(A2A_PATH, self._counted(self._answer))
+        app.router.add_delete(SESSION_PATH, self._counted(self._end_session))
         return app
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        status = 499
-        with self.metrics.in_flight.track_inprogress():
-            try:
-                reply = await self._answer(request)
-                status = reply.status
-                return reply
-            finally:
-                self.metrics.requests.labels(status).inc()
+    def _counted(self, handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            status = 499
+            with self.metrics.in_flight.track_inprogress():
+                try:
+                    reply = await handler(request)
+                    status = reply.status
+                    return reply
+                finally:
+                    self.metrics.requests.labels(status).inc()
+
+        return handle
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -97,20 +113,33 @@ class Gateway:
         namespace, name = request.match_info["namespace"], request.match_info["agent"]
         began = self._clock()
         try:
-            agent = await self._objects.agent(namespace, name)
-            if agent is None:
-                return _error(call_id, 404, _INTERNAL, f"SandboxAgent {namespace}/{name} not found")
+            agent = await self._agent(namespace, name)
             async with self._turns.turn(agent, session) as turn:
                 self.metrics.held.observe(self._clock() - began)
                 return await self._pass_on(request, body, turn.actor)
-        except Refused as err:
-            return _error(call_id, err.status, _INTERNAL, err.text)
-        except grpc.aio.AioRpcError as err:
-            return _error(call_id, 502, _INTERNAL, f"ate-api: {err.code().name}: {err.details()}")
-        except (ApiError, httpx2.HTTPError) as err:
-            return _error(call_id, 503, _INTERNAL, f"Kubernetes API: {err}")
         except _NotBegun as err:
             return _error(call_id, 502, _INTERNAL, str(err))
+        except TROUBLE as err:
+            status, text = _told(err)
+            return _error(call_id, status, _INTERNAL, text)
+
+    async def _end_session(self, request: web.Request) -> web.StreamResponse:
+        namespace, slash, name = request.query.get("agent_ref", "").partition("/")
+        if not (namespace and slash and name):
+            return _outcome(400, "agent_ref is required: NAMESPACE/NAME of the session's agent")
+        try:
+            agent = await self._agent(namespace, name)
+            await self._sessions.end(agent, request.match_info["session"].strip())
+        except TROUBLE as err:
+            return _outcome(*_told(err))
+        return _outcome(200, "Session deleted successfully")
+
+    async def _agent(self, namespace: str, name: str) -> Object:
+        """The agent. Raises Refused 404, and what the API server says."""
+        agent = await self._objects.agent(namespace, name)
+        if agent is None:
+            raise Refused(404, f"SandboxAgent {namespace}/{name} not found")
+        return agent
 
     async def _pass_on(self, request: web.Request, body: bytes, actor: str) -> web.StreamResponse:
         """Send the message to the actor and its answer to the caller, chunk by chunk.
@@ -138,6 +167,15 @@ class Gateway:
             return reply
 
 
+def _told(err: Exception) -> tuple[int, str]:
+    """HTTP status and text of what keeps a request from being served."""
+    if isinstance(err, Refused):
+        return err.status, err.text
+    if isinstance(err, grpc.aio.AioRpcError):
+        return 502, f"ate-api: {err.code().name}: {err.details()}"
+    return 503, f"Kubernetes API: {err}"
+
+
 class _NotBegun(Exception):  # noqa: N818
     """The actor sent no answer at all."""
 
@@ -147,3 +185,8 @@ def _error(call_id: Any, status: int, code: int, text: str) -> web.Response:
     return web.json_response(
         {"jsonrpc": "2.0", "id": call_id, "error": {"code": code, "message": text}}, status=status
     )
+
+
+def _outcome(status: int, message: str) -> web.Response:
+    """What kagent's own API answers with."""
+    return web.json_response({"error": status >= 400, "data": {}, "message": message}, status=status)

@@ -17,11 +17,11 @@ import httpx2
 from lightkube import ApiError
 from yarl import URL
 
+from reference.informer import Object
 from reference.rollout.actors import Actor, Actors, State
 from reference.rollout.gateway.dialects import Dialect
 from reference.rollout.gateway.holding import RequestLeases, TemplateRetired
 from reference.rollout.gateway.objects import Objects
-from reference.rollout.informer import Object
 from reference.rollout.names import agent_prefix
 from reference.rollout.roles import Template
 
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 #: Seconds between attempts while no worker is free: the first pause, and the longest (contract section 4).
 HOLD_PAUSE = (0.5, 4.0)
-#: Seconds that a request waits for a free worker, and for its actor to be reached.
+#: Seconds that a request waits for a free worker, and for its actor to be reached, unless told otherwise.
 PATIENCE = 120.0
 #: Seconds between probes of an actor: the first pause, and the longest.
 PROBE_PAUSE = (0.02, 0.5)
@@ -54,6 +54,10 @@ class Refused(Exception):  # noqa: N818  reads as what happened
         super().__init__(text)
         self.status = status
         self.text = text
+
+
+class InUse(Exception):  # noqa: N818
+    """A turn is on an actor."""
 
 
 class _TryAgain(Exception):  # noqa: N818
@@ -94,6 +98,7 @@ class Turns:
         dialect: Dialect,
         http: aiohttp.ClientSession,
         router: URL,
+        patience: float = PATIENCE,
     ) -> None:
         self._objects = objects
         self._actors = actors
@@ -101,8 +106,11 @@ class Turns:
         self._dialect = dialect
         self._http = http
         self._router = router
+        self._patience = patience
         self._uses: defaultdict[str, _Use] = defaultdict(_Use)
         self._background: set[asyncio.Task[None]] = set()
+        #: Whether a look for them has come to its end.
+        self.orphans_suspended = False
 
     # -- a turn -----------------------------------------------------------
 
@@ -118,7 +126,7 @@ class Turns:
     async def _hold(self, agent: Object, session: str, stack: AsyncExitStack) -> Turn:
         """Try until there is a worker; each attempt begins with the template that is active then (C10)."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + PATIENCE
+        deadline = loop.time() + self._patience
         pause, misses = HOLD_PAUSE[0], 0
         while True:
             async with AsyncExitStack() as attempt:
@@ -212,7 +220,7 @@ class Turns:
     async def _settled(self, turn: Turn) -> Actor | None:
         """The actor, once it is not on its way to a state from which it has to be resumed."""
         passing = {State.SUSPENDING, State.PAUSING} if self._dialect.resumes_paused else set()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self._patience):
             pause = PROBE_PAUSE[0]
             while True:
                 actor = await self._actors.get(turn.atespace, turn.actor)
@@ -242,7 +250,7 @@ class Turns:
         """Return when the actor runs and answers through the router (C9). Raises Refused."""
         unreachable = f"substrate session actor {_quoted(turn.actor)} not reachable via atenet-router"
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 pause = PROBE_PAUSE[0]
                 while True:
                     if actor.state is State.RUNNING and await self._answers(turn.actor):
@@ -268,6 +276,17 @@ class Turns:
                 return reply.status < 500
         except (TimeoutError, aiohttp.ClientError):
             return False
+
+    # -- without a turn ---------------------------------------------------
+
+    @asynccontextmanager
+    async def between_turns(self, actor: str) -> AsyncIterator[None]:
+        """Keep turns from an actor within the block. Raises InUse while one is on it that must not be cut."""
+        use = self._uses[actor]
+        async with use.lock:
+            if self._dialect.counts_turns and use.turns:
+                raise InUse(actor)
+            yield
 
     # -- after the turn ---------------------------------------------------
 
@@ -323,19 +342,20 @@ class Turns:
         """Suspend the session actors that a killed gateway left running.
 
         Those whose template nobody has a lease on: a gateway with requests on them would have one. Tried
-        until both APIs answer.
+        until both APIs answer; `orphans_suspended` then.
         """
-        pause = PROBE_PAUSE[1]
+        pause = PROBE_PAUSE[0]
         while True:
             try:
                 for actor in await self._actors.list():
                     if actor.id.startswith(SESSION_PREFIX) and actor.state is State.RUNNING:
                         await self._suspend_orphan(actor)
+                self.orphans_suspended = True
                 return
             except (grpc.aio.AioRpcError, ApiError, httpx2.HTTPError) as err:
                 _LOG.warning("orphans not looked for", extra={"error": str(err)})
             await asyncio.sleep(pause)
-            pause = min(2 * pause, HOLD_PAUSE[1])
+            pause = min(2 * pause, PROBE_PAUSE[1])
 
     async def _suspend_orphan(self, actor: Actor) -> None:
         template = self._objects.template(actor.template_namespace, actor.template)

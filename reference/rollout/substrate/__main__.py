@@ -24,10 +24,11 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 from prometheus_client import CollectorRegistry
 
+from reference.commandline import command_line, run_program
+from reference.informer import ALL_NAMESPACES, Informer, Informers
+from reference.program import Address, listening, status_pages
 from reference.rollout.ateapi import Shape
-from reference.rollout.informer import ALL_NAMESPACES, Informer
 from reference.rollout.kinds import ActorTemplate, WorkerPool
-from reference.rollout.program import Address, listening, log_as_json, run, status_pages
 from reference.rollout.reflection import AsyncReflectedService
 from reference.rollout.substrate.cleanup import GoldenCleanup
 from reference.rollout.substrate.deletion import DeletionGuard
@@ -47,17 +48,10 @@ _LOG = logging.getLogger(__name__)
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = argparse.ArgumentParser(
-        prog="python -m reference.rollout.substrate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    found = command_line("reference.rollout.substrate", __doc__ or "", mutants=MUTANTS)
+    found.formatter_class = argparse.RawDescriptionHelpFormatter
     address = Address.parse
-    found.add_argument("--kubeconfig", type=Path, required=True, metavar="FILE")
     found.add_argument("--listen", type=address, required=True, metavar="HOST:PORT", help="ate-api, gRPC")
-    found.add_argument(
-        "--http", type=address, required=True, metavar="HOST:PORT", help="/healthz and /metrics"
-    )
     found.add_argument("--router", type=address, required=True, metavar="HOST:PORT", help="to actors")
     found.add_argument("--state-dir", type=Path, required=True, metavar="DIR")
     found.add_argument(
@@ -96,9 +90,6 @@ def parser() -> argparse.ArgumentParser:
         default="allow",
         help="refuse_in_use: a template with live actors cannot be deleted (default: %(default)s)",
     )
-    found.add_argument(
-        "--mutant", action="append", default=[], choices=sorted(MUTANTS), help="be wrong in this way"
-    )
     return found
 
 
@@ -117,7 +108,6 @@ async def serve(arguments: argparse.Namespace) -> None:
             trust_env=False,
         )
         stack.push_async_callback(client.aclose)
-        await parts.prepare(client)
 
         scope = arguments.namespace
         templates = Informer(client, ActorTemplate, scope)
@@ -125,7 +115,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         # A pool without a Deployment yet is no reason to wait, so Deployments need no label.
         deployments = Informer(client, Deployment, scope)
         pods = Informer(client, Pod, scope, {POOL_LABEL: None})
-        informers = (templates, pools, deployments, pods)
+        informers = Informers(templates, pools, deployments, pods)
 
         guard = (
             DeletionGuard(client, store, templates)
@@ -161,10 +151,8 @@ async def serve(arguments: argparse.Namespace) -> None:
         service = parts.service(arguments.api, store, operations, registry)
 
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        for informer in informers:
-            tasks.create_task(informer.run())
-        for informer in informers:
-            await informer.synced.wait()
+        tasks.create_task(informers.run())
+        await informers.until_synced()
         await stack.enter_async_context(herder.running())
         await workers.start()
         await operations.recover()
@@ -194,9 +182,7 @@ async def _grpc(service: ControlService, address: Address) -> AsyncIterator[None
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run it; the exit code."""
-    arguments = parser().parse_args(argv)
-    log_as_json()
-    return run(serve(arguments))
+    return run_program(parser(), serve, argv)
 
 
 if __name__ == "__main__":

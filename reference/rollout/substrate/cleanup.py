@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from reference.rollout.informer import Informer, Object, key_of
+from reference.informer import Informer, Object, key_of
 from reference.rollout.substrate.model import Template
 from reference.rollout.substrate.operations import Operations
 from reference.rollout.substrate.store import Store

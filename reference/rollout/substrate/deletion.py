@@ -18,13 +18,13 @@ from lightkube.resources.admissionregistration_v1 import (
 )
 from lightkube.types import PatchType
 
+from reference.informer import ALL_NAMESPACES, Informer, Object
 from reference.rollout.ateapi import Status
-from reference.rollout.informer import ALL_NAMESPACES, Informer, Object
 from reference.rollout.kinds import ActorTemplate
 from reference.rollout.substrate.errors import InternalError
 from reference.rollout.substrate.model import Actor, Template
 from reference.rollout.substrate.store import Store
-from reference.rollout.workqueue import WorkQueue
+from reference.workqueue import WorkQueue
 
 IN_USE: Final = "rollout.reference/in-use"
 _FIELD_MANAGER: Final = "rollout-substrate"

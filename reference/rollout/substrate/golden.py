@@ -22,11 +22,11 @@ import httpx2
 from lightkube import ApiError, AsyncClient
 from lightkube.types import PatchType
 
+from reference.informer import Informer, Key, Object, key_of
 from reference.rollout.actors import GOLDEN_ATESPACE, Actors
-from reference.rollout.informer import Informer, Key, Object, key_of
 from reference.rollout.kinds import ActorTemplate
 from reference.rollout.reflection import AsyncReflectedService, ReflectionError
-from reference.rollout.workqueue import WorkQueue
+from reference.workqueue import WorkQueue
 
 _LOG = logging.getLogger(__name__)
 

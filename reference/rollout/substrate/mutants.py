@@ -6,15 +6,14 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
-from lightkube import AsyncClient
-from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 
+from reference.informer import Object
+from reference.mutation import combined
 from reference.rollout.actors import GOLDEN_ATESPACE
-from reference.rollout.informer import Object
 from reference.rollout.substrate.golden import EXPECTED, GoldenMachine, Status
 from reference.rollout.substrate.model import Actor, ActorRef, Template, Worker
 from reference.rollout.substrate.operations import Operations, TemplateObject
@@ -131,17 +130,6 @@ class SlowRpc(ControlService):
             await asyncio.sleep(time.perf_counter() - began)
 
 
-async def make_specs_mutable(client: AsyncClient) -> None:
-    """Take the rule that keeps the spec of an ActorTemplate as it was out of its CRD."""
-    found = await client.get(CustomResourceDefinition, "actortemplates.ate.dev")
-    for version in found.spec.versions:
-        schema: Any = version.schema
-        spec = schema.openAPIV3Schema.properties["spec"]
-        rules = spec["x-kubernetes-validations"]
-        spec["x-kubernetes-validations"] = [rule for rule in rules if "oldSelf" not in rule["rule"]]
-    await client.replace(found)
-
-
 @dataclass(frozen=True)
 class Mutant:
     """A deviation, and the rows that must notice it."""
@@ -163,21 +151,10 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "any-id": Mutant(Parts(service=AnyId), ("SUB-9",)),
     "create-unchecked": Mutant(Parts(operations=CreateUnchecked), ("SUB-9",)),
     "worker-loss-ignored": Mutant(Parts(operations=WorkerLossIgnored), ("SUB-10",)),
-    "spec-mutable": Mutant(Parts(prepare=make_specs_mutable), ("SUB-11",)),
     "slow-rpc": Mutant(Parts(service=SlowRpc), ("performance",)),
 }
 
 
 def apply(parts: Parts, names: Iterable[str]) -> Parts:
-    """Put mutants in the place of right parts; two of the same part are both in the one that results."""
-    right = Parts()
-    for name in names:
-        for part in fields(Parts):
-            mutated = getattr(MUTANTS[name].parts, part.name)
-            if mutated == getattr(right, part.name):
-                continue
-            present = getattr(parts, part.name)
-            if isinstance(mutated, type) and present is not getattr(right, part.name):
-                mutated = type(f"{mutated.__name__}And{present.__name__}", (mutated, present), {})
-            parts = replace(parts, **{part.name: mutated})
-    return parts
+    """The parts with these mutants (see `combined`). Raises KeyError for an unknown name."""
+    return combined(parts, (MUTANTS[name].parts for name in names))

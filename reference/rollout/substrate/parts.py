@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-
-from lightkube import AsyncClient
 
 from reference.rollout.substrate.golden import GoldenMachine
 from reference.rollout.substrate.operations import Operations
@@ -13,17 +10,12 @@ from reference.rollout.substrate.router import Router
 from reference.rollout.substrate.service import ControlService
 
 
-async def _nothing(_client: AsyncClient) -> None:
-    """The right substrate changes nothing of the cluster before it starts."""
-
-
 @dataclass(frozen=True)
 class Parts:
-    """Classes, and what happens before they are used."""
+    """Classes, and what of them is optional."""
 
     operations: type[Operations] = Operations
     golden: type[GoldenMachine] = GoldenMachine
     service: type[ControlService] = ControlService
     router: type[Router] = Router
     golden_cleanup: bool = False
-    prepare: Callable[[AsyncClient], Awaitable[None]] = _nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from reference.rollout.informer import Informer, Object
+from reference.informer import Informer, Object
 from reference.rollout.substrate.model import POOL_LABEL, Worker
 from reference.rollout.substrate.operations import Operations
 from reference.rollout.substrate.store import Store

@@ -9,10 +9,10 @@ from lightkube import ApiError, AsyncClient
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
-from reference.rollout.informer import Informer, Key, Object, key_of
+from reference.informer import Informer, Key, Object, key_of
 from reference.rollout.kinds import WorkerPool
 from reference.rollout.substrate.model import POOL_LABEL
-from reference.rollout.workqueue import WorkQueue
+from reference.workqueue import WorkQueue
 
 _FIELD_MANAGER: Final = "ate-workerpool-controller"
 _LONGEST_BACKOFF: Final = 5.0

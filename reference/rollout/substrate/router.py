@@ -12,8 +12,8 @@ from typing import Final
 
 import aiohttp
 from aiohttp import web
-from multidict import CIMultiDict, CIMultiDictProxy
 
+from reference.relay import relay
 from reference.rollout.ateapi import Status
 from reference.rollout.substrate.herder import Herder
 from reference.rollout.substrate.model import Actor, ActorRef
@@ -23,11 +23,6 @@ from reference.rollout.workload import FREEZE_PATH
 _LOG = logging.getLogger(__name__)
 
 HOST_SUFFIX: Final = ".actors.local"
-
-#: Headers of one connection, not of the message (RFC 9110, section 7.6.1), and those that the client writes.
-_NOT_PASSED_ON: Final = frozenset(
-    ("connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length", "host")
-)
 
 
 class Router:
@@ -68,39 +63,12 @@ class Router:
         return candidates[0] if len(candidates) == 1 else None
 
     async def _exchange(self, request: web.Request, workload: Workload) -> web.StreamResponse:
-        url = f"http://127.0.0.1:{workload.port}{request.rel_url}"
-        body = await request.read()
         try:
-            async with self._herder.session.request(
-                request.method,
-                url,
-                headers=_passed_on(request.headers),
-                data=body,
-                allow_redirects=False,
-                auto_decompress=False,
-            ) as upstream:
-                return await self._answer(request, upstream)
+            url = f"http://127.0.0.1:{workload.port}{request.rel_url}"
+            return await relay(request, self._herder.session, url)
         except aiohttp.ClientError as err:
             _LOG.warning("actor unreachable", extra={"actor": workload.ref.id, "error": repr(err)})
             return _unavailable(f"actor {workload.ref} does not answer")
-
-    async def _answer(self, request: web.Request, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
-        response = web.StreamResponse(status=upstream.status, headers=_passed_on(upstream.headers))
-        response.content_length = upstream.content_length
-        await response.prepare(request)
-        try:
-            async for data in upstream.content.iter_any():
-                await response.write(data)
-            await response.write_eof()
-        except (aiohttp.ClientError, ConnectionError):
-            # An answer that is not whole must not look as if it were.
-            if request.transport is not None:
-                request.transport.abort()
-        return response
-
-
-def _passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    return CIMultiDict((key, value) for key, value in headers.items() if key.lower() not in _NOT_PASSED_ON)
 
 
 def _unavailable(text: str) -> web.Response:

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+import tenacity
 from google.protobuf.json_format import ParseError
 from grpc_reflection.v1alpha import reflection
 
@@ -131,6 +132,11 @@ def test_errors_are_those_of_grpc_or_say_what_is_missing() -> None:
         other.close()
 
 
+def is_unavailable(err: BaseException) -> bool:
+    """Whether a call has found no server."""
+    return isinstance(err, grpc.RpcError) and err.code() is grpc.StatusCode.UNAVAILABLE
+
+
 def test_a_server_may_come_later_and_come_back() -> None:
     """A client MUST be made without a server, and find one that comes, or comes back."""
     port = free_port()
@@ -139,13 +145,14 @@ def test_a_server_may_come_later_and_come_back() -> None:
             client.call("GetActor", {"actor_id": "asr-1"}, timeout=0.5)
         for _ in range(2):
             with served(port=port):
-                for _ in range(100):
-                    try:
-                        reply = client.call("GetActor", {"actor_id": "asr-1"}, timeout=5)
-                    except grpc.RpcError as err:
-                        assert err.code() is grpc.StatusCode.UNAVAILABLE
-                        continue
-                    break
+                # Right after a connection was refused calls fail at once, until it is tried again.
+                retry = tenacity.Retrying(
+                    stop=tenacity.stop_after_delay(20),
+                    wait=tenacity.wait_fixed(0.05),
+                    retry=tenacity.retry_if_exception(is_unavailable),
+                    reraise=True,
+                )
+                reply = retry(client.call, "GetActor", {"actor_id": "asr-1"}, timeout=5)
                 assert reply == {"actor": ACTOR}
 
 

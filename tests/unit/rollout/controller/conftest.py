@@ -9,6 +9,7 @@ import pytest
 from reference.rollout.controller.dialect import DIALECTS
 from reference.rollout.controller.mutants import mutated
 from tests.unit.rollout.controller.world import World
+from tests.unit.worlds import closing_all
 
 MakeWorld = Callable[..., World]
 
@@ -16,15 +17,11 @@ MakeWorld = Callable[..., World]
 @pytest.fixture
 def make_world() -> Iterator[MakeWorld]:
     """A world for a dialect, with mutants."""
-    made: list[World] = []
 
     def make(dialect: str = "v1_safe", *mutants: str, agent: str = "my-agent") -> World:
-        made.append(World(mutated(DIALECTS[dialect], mutants), agent))
-        return made[-1]
+        return World(mutated(DIALECTS[dialect], mutants), agent)
 
-    yield make
-    for world in made:
-        world.close()
+    yield from closing_all(make)
 
 
 @pytest.fixture

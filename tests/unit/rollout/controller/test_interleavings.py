@@ -1,6 +1,8 @@
 """Any interleaving of edits, builds, requests, outages, kills and passes keeps the invariants of v1_safe.
 
-The gateway is played as `reference.rollout.leases` says: lease, look, create and resume, suspend, give back.
+What happens is what can happen on a cluster (`fixtures.system.rollout.acts`), and the steps in between, each
+by itself. The gateway is played as `reference.rollout.leases` says: lease, look, create and resume, suspend,
+give back.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from fixtures.system.rollout.acts import SESSIONS, Act, acts, boots
 from reference.rollout import roles
 from reference.rollout.actors import State
 from reference.rollout.controller.dialect import DIALECTS
@@ -40,7 +43,7 @@ class Request:
 
 
 class Rollout(RuleBasedStateMachine):
-    """One agent, its users and its troubles."""
+    """One agent, its users and its troubles: a `Subject` in memory."""
 
     mutants: tuple[str, ...] = ()
 
@@ -51,40 +54,97 @@ class Rollout(RuleBasedStateMachine):
         self.numbers = itertools.count()
         self.served = False
 
-    # -- users -------------------------------------------------------------
+    # -- what happens on clusters, too --------------------------------------
 
-    @rule(model=st.sampled_from(["m1", "m2", "m3"]))
-    def edit(self, model: str) -> None:
+    @rule(act=acts())
+    def something_happens(self, act: Act) -> None:
+        act.on(self)
+
+    def say(self, message: str) -> None:
+        self.world.say(message)
+
+    def use_model(self, model: str) -> None:
         self.world.use_model(model)
+
+    def ask(self, session: str) -> None:
+        if (request := self._begun(session)) is not None:
+            self._end(request)
+
+    def stream(self, session: str) -> None:
+        self._begun(session)
+
+    def hang_up(self) -> None:
+        answering = [r for r in self.requests if r.actor]
+        if answering and not self.world.ate.down:
+            self._end(answering[0])
+
+    def outage(self, *, down: bool) -> None:
+        self.world.ate.down = down
+
+    def kill(self, program: str, after: int) -> None:
+        """The controller loses its pass, the gateway its requests; the substrate keeps what it has stored."""
+        if program == "controller":
+            self.reconcile(after)
+        elif program == "gateway":
+            self.requests.clear()
+
+    def lose_worker(self, number: int) -> None:
+        running = [r.actor for r in self.requests if r.actor]
+        if running and not self.world.ate.down:
+            actor = running[number % len(running)]
+            self.world.ate.set(actor, State.SUSPENDED)
+            for request in [r for r in self.requests if r.actor == actor]:
+                self._end(request)
+
+    def pause(self, steps: int) -> None:
+        for _ in range(1 + steps // 10):
+            if not self.world.ate.down:
+                self.world.build_all()
+            self.reconcile(None)
+
+    def _begun(self, session: str) -> Request | None:
+        """A request that is answered, from its lease to its actor; None if it cannot be."""
+        request = self._leased()
+        if request is not None and not self.world.ate.down:
+            self._gets_actor(request, session)
+            return request
+        return None
+
+    def _leased(self) -> Request | None:
+        active = self.world.active
+        if active is None:
+            return None
+        request = Request(f"gw-{next(self.numbers)}", name_of(active))
+        if not self.world.take_lease(request.template, request.gateway):
+            return None
+        self.requests.append(request)
+        return request
+
+    def _gets_actor(self, request: Request, session: str) -> None:
+        request.actor = f"asr-{request.template}-{session}"
+        self.world.ate.add(request.actor, request.template, State.RUNNING)
+
+    def _end(self, request: Request) -> None:
+        self.requests.remove(request)
+        if request.actor in self.world.ate.actors and all(r.actor != request.actor for r in self.requests):
+            self.world.ate.set(request.actor, State.SUSPENDED)
+        self.world.drop_lease(request.template, request.gateway)
+
+    # -- requests, step by step ---------------------------------------------
 
     @rule()
     def request_comes(self) -> None:
-        active = self.world.active
-        if active is None:
-            return
-        request = Request(f"gw-{next(self.numbers)}", name_of(active))
-        if self.world.take_lease(request.template, request.gateway):
-            self.requests.append(request)
+        self._leased()
 
-    @rule(data=st.data(), session=st.sampled_from(["s1", "s2"]))
+    @rule(data=st.data(), session=st.sampled_from(SESSIONS))
     @precondition(lambda self: any(not r.actor for r in self.requests) and not self.world.ate.down)
     def request_runs(self, data: st.DataObject, session: str) -> None:
-        request = data.draw(st.sampled_from([r for r in self.requests if not r.actor]))
-        actor = f"asr-{request.template}-{session}"
-        self.world.ate.add(actor, request.template, State.RUNNING)
-        request.actor = actor
+        self._gets_actor(data.draw(st.sampled_from([r for r in self.requests if not r.actor])), session)
 
     @rule(data=st.data())
     @precondition(lambda self: any(r.actor for r in self.requests) and not self.world.ate.down)
     def request_ends(self, data: st.DataObject) -> None:
-        request = data.draw(st.sampled_from([r for r in self.requests if r.actor]))
-        self._end(request)
-
-    def _end(self, request: Request) -> None:
-        self.requests.remove(request)
-        if request.actor and all(r.actor != request.actor for r in self.requests):
-            self.world.ate.set(request.actor, State.SUSPENDED)
-        self.world.drop_lease(request.template, request.gateway)
+        self._end(data.draw(st.sampled_from([r for r in self.requests if r.actor])))
 
     @rule(data=st.data())
     @precondition(lambda self: bool(self.requests))
@@ -103,7 +163,7 @@ class Rollout(RuleBasedStateMachine):
         ]
         if waiting and not self.world.ate.down:
             template = data.draw(st.sampled_from(waiting))
-            if whole:
+            if whole and self.world.boots(template):
                 self.world.build(template)
             elif not golden_of(self.world.api.objects["ActorTemplate", template]):
                 self.world.mint(template)
@@ -116,10 +176,6 @@ class Rollout(RuleBasedStateMachine):
         if found:
             template = data.draw(st.sampled_from(found))
             self.world.ate.add(f"00000000-0000-4000-8000-{next(self.numbers):012}", template, State.RUNNING)
-
-    @rule(down=st.booleans())
-    def outage(self, down: bool) -> None:
-        self.world.ate.down = down
 
     # -- controller --------------------------------------------------------
 
@@ -136,14 +192,6 @@ class Rollout(RuleBasedStateMachine):
             others = [t for t in before.values() if name_of(t) != name]
             more = [t for t in others if roles.desired_generation(t) > roles.desired_generation(gone)]
             assert not was_ever_ready(gone) or any(roles.is_ready(t) for t in more), f"I2: {name} is gone"
-
-    @rule()
-    def a_while(self) -> None:
-        """Nothing disturbs the goldens and the controller for three passes."""
-        for _ in range(3):
-            if not self.world.ate.down:
-                self.world.build_all()
-            self.reconcile(None)
 
     @rule()
     def time_passes(self) -> None:
@@ -180,6 +228,8 @@ class Rollout(RuleBasedStateMachine):
                 self._end(request)
             for actor in self.world.live():
                 self.world.ate.set(actor.id, State.SUSPENDED)
+            if not boots(self.world.message_said):
+                self.world.say("the end")
             self.world.clock.advance(20)
             self.world.settle()
             (template,) = self.world.api.all(ActorTemplate)
@@ -188,9 +238,8 @@ class Rollout(RuleBasedStateMachine):
             )
             assert len(self.world.secrets()) == 1
             config = self.world.config_of(name_of(template))
-            assert f'"model":"{self.world.model}"' in config, (
-                "I10: the last config is not the one that serves"
-            )
+            wanted = [f'"model":"{self.world.model}"', f'"instruction":"{self.world.message_said}"']
+            assert all(part in config for part in wanted), "I10: the last config is not the one that serves"
         finally:
             self.world.close()
 

@@ -9,7 +9,8 @@ import pytest
 
 from reference.rollout.actors import State
 from reference.rollout.controller.dialect import DIALECTS
-from reference.rollout.controller.mutants import FIRED, MUTANTS, mutated
+from reference.rollout.controller.firing import FIRED
+from reference.rollout.controller.mutants import MUTANTS, mutated
 from reference.rollout.controller.objects import golden_of
 from reference.rollout.kinds import ActorTemplate, SandboxAgent
 from tests.unit.rollout.controller.conftest import MakeWorld
@@ -67,6 +68,18 @@ def marked(world: World) -> None:
         world.reconcile()
 
 
+def overtaken(world: World) -> None:
+    """A template that never was Ready becomes it under its mark."""
+    world.settle()
+    world.use_model("m2")
+    world.reconcile()
+    late = world.desired
+    world.mint(late)
+    world.use_model("m3")
+    world.build_at_its_mark(late)
+    world.reconcile()
+
+
 def outage(world: World) -> None:
     """ate-api is down."""
     replaced(world)
@@ -103,14 +116,17 @@ def retained(world: World) -> None:
 #: Where a mutant acts, if not in `rollout`.
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "adopt-foreign": taken_name,
+    "blind-mark": overtaken,
     "delete-stuck": deletion,
     "finalizer-early": deletion,
     "generation-only": flip_back,
     "label-loop": retained,
+    "leave-goldens": deletion,
     "name-cut": retained,
     "order-by-creation": flip_back,
     "outage-wedge": outage,
     "prefix-owner": neighbour,
+    "prune-unrendered": replaced,
     "reap-fatal": refused_reaping,
     "retire-last": retained,
     "revive-retiring": marked,

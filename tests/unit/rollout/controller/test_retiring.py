@@ -170,6 +170,25 @@ def test_lease_taken_between_check_and_mark(flipped: World, monkeypatch: pytest.
     assert flipped.log.of("delete-actor") == []
 
 
+def test_ready_under_its_mark(world: World) -> None:
+    """I2: a template that becomes Ready while its mark is written MUST be spared: none more desired is."""
+    world.settle()
+    world.use_model("m2")
+    world.reconcile()
+    late = world.desired
+    golden = world.mint(late)
+    world.use_model("m3")
+    world.build_at_its_mark(late)
+
+    assert world.reconcile() is Outcome.AGAIN
+    assert f"ActorTemplate/{late}" in world.log.of("patch")
+    assert world.active is not None and world.active["metadata"]["name"] == late
+    assert golden in world.ate.actors
+    assert world.log.of("delete-actor") == []
+    world.settle()
+    assert world.names == [world.desired] != [late]
+
+
 def test_template_changed_before_its_mark(flipped: World) -> None:
     """Step 4: a template that somebody changed MUST NOT be marked on what was known before."""
     blue, _ = blue_and_green(flipped)

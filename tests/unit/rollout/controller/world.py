@@ -1,8 +1,6 @@
 """A small world for the controller: an API server, an ate-api, a golden machine and a clock, all in memory.
 
-It knows the rules that the controller leans on (resourceVersion, generation, finalizers, owner references,
-immutable specs; contract section 8 for actors) and keeps a log of everything that was changed, in order.
-`allowed` counts down with every change: at zero the controller is killed in the middle of its pass.
+It knows the rules of contract section 8 for actors; everything that is changed is in one log, in order.
 """
 
 from __future__ import annotations
@@ -17,19 +15,15 @@ from typing import Any
 
 import grpc
 import grpc.aio
-import httpx2
-import orjson
-from lightkube import ApiError
 
+from fixtures.system.rollout.acts import boots
+from reference.events import Recorder
 from reference.rollout import leases
 from reference.rollout.actors import LIVE, Actor, State
 from reference.rollout.controller.api import Event, Lease, Secret
 from reference.rollout.controller.dialect import Dialect
-from reference.rollout.controller.events import Recorder
 from reference.rollout.controller.holdings import IDLE
 from reference.rollout.controller.objects import (
-    Object,
-    as_time,
     is_controlled_by,
     is_marked,
     is_terminating,
@@ -39,205 +33,13 @@ from reference.rollout.controller.objects import (
 from reference.rollout.controller.passes import Outcome, Pass, Tools
 from reference.rollout.controller.rendering import Images
 from reference.rollout.kinds import ActorTemplate, ModelConfig, SandboxAgent
+from tests.unit.fakeapi import NAMESPACE, Clock, FakeApi, Killed, Log
 
-NAMESPACE = "ns"
+__all__ = ["NAMESPACE", "Clock", "FakeActors", "FakeApi", "Killed", "Log", "World", "rpc_error"]
+
 IMAGES = Images("pause@sha256:0", "workload@sha256:0")
 #: A schema that knows everything.
 ANYTHING: Mapping[str, Any] = {}
-
-
-class Killed(Exception):  # noqa: N818
-    """The controller was killed."""
-
-
-class Clock:
-    """Time that only moves when told to."""
-
-    def __init__(self) -> None:
-        self.now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-
-    def __call__(self) -> datetime.datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += datetime.timedelta(seconds=seconds)
-
-
-class Log:
-    """What was changed, as (verb, object), and how many more changes there may be."""
-
-    def __init__(self) -> None:
-        self.entries: list[tuple[str, str]] = []
-        self.allowed: int | None = None
-
-    def __call__(self, verb: str, what: str) -> None:
-        if self.allowed is not None:
-            if self.allowed == 0:
-                raise Killed
-            self.allowed -= 1
-        self.entries.append((verb, what))
-
-    def of(self, verb: str) -> list[str]:
-        """The objects of one verb."""
-        return [what for done, what in self.entries if done == verb]
-
-
-def _refusal(status: int, reason: str, message: str) -> ApiError:
-    request = httpx2.Request("GET", "http://api")
-    body = {"code": status, "reason": reason, "message": message}
-    return ApiError(request, httpx2.Response(status, json=body, request=request))
-
-
-def _merged(before: Any, patch: Any) -> Any:
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(before) if isinstance(before, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merged(merged.get(key), value)
-    return merged
-
-
-def _copy(found: Any) -> Any:
-    return orjson.loads(orjson.dumps(found))
-
-
-class FakeApi:
-    """The API server."""
-
-    def __init__(self, clock: Clock, log: Log) -> None:
-        self._clock = clock
-        self._log = log
-        self._version = 0
-        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
-        #: (kind, name) of writes that are refused, and with what.
-        self.refused: dict[tuple[str, str], int] = {}
-
-    async def get(self, kind: Any, namespace: str, name: str) -> Object | None:
-        found = self.objects.get((_kind(kind), name))
-        return _copy(found)
-
-    async def list(self, kind: Any, namespace: str, labels: Mapping[str, str | None]) -> list[Object]:
-        found = [o for (which, _), o in sorted(self.objects.items()) if which == _kind(kind)]
-        return [_copy(o) for o in found if _selected(o, labels)]
-
-    async def create(self, kind: Any, body: Mapping[str, Any]) -> Object:
-        key = _kind(kind), str(body["metadata"]["name"])
-        if key in self.objects:
-            raise _refusal(409, "AlreadyExists", f"{key} already exists")
-        self._changing("create", key)
-        metadata = {
-            **_copy(body["metadata"]),
-            "namespace": NAMESPACE,
-            "uid": str(uuid.uuid4()),
-            "generation": 1,
-            "creationTimestamp": as_time(self._clock()),
-        }
-        found = {"apiVersion": "v", "kind": key[0], **_copy(dict(body)), "metadata": metadata}
-        return self._stored(key, found)
-
-    async def patch(self, kind: Any, found: Object, patch: Mapping[str, Any]) -> Object:
-        return self._patched("patch", kind, found, patch)
-
-    async def patch_status(self, kind: Any, found: Object, status: Mapping[str, Any]) -> Object:
-        return self._patched("status", kind, found, {"status": status})
-
-    async def delete(self, kind: Any, found: Object) -> None:
-        key = _kind(kind), name_of(found)
-        current = self.objects.get(key)
-        if current is None or uid_of(current) != uid_of(found):
-            return
-        self._changing("delete", key)
-        self._removed(key)
-
-    # -- what users and other controllers do ------------------------------
-
-    def edit(self, kind: Any, name: str, patch: Mapping[str, Any]) -> None:
-        """Merge a patch into an object, unguarded and uncounted."""
-        key = _kind(kind), name
-        self._stored(key, self._changed(self.objects[key], patch))
-
-    def collect(self) -> None:
-        """Collect what has lost its owner, until nothing has."""
-        while True:
-            uids = {uid_of(found) for found in self.objects.values()}
-            orphans = [
-                key
-                for key, found in self.objects.items()
-                if (owners := found["metadata"].get("ownerReferences"))
-                and all(owner["uid"] not in uids for owner in owners)
-            ]
-            if not orphans:
-                return
-            for key in orphans:
-                del self.objects[key]
-
-    def remove(self, kind: Any, name: str) -> None:
-        """Delete an object behind the controller's back."""
-        self._removed((_kind(kind), name))
-
-    def all(self, kind: Any) -> list[dict[str, Any]]:
-        """The objects of a kind, by name."""
-        return [found for (which, _), found in sorted(self.objects.items()) if which == _kind(kind)]
-
-    # -- rules -------------------------------------------------------------
-
-    def _removed(self, key: tuple[str, str]) -> None:
-        found = self.objects[key]
-        if found["metadata"].get("finalizers"):
-            found["metadata"].setdefault("deletionTimestamp", as_time(self._clock()))
-            self._stored(key, found)
-        else:
-            del self.objects[key]
-            self.collect()
-
-    def _patched(self, verb: str, kind: Any, found: Object, patch: Mapping[str, Any]) -> Object:
-        key = _kind(kind), name_of(found)
-        current = self.objects.get(key)
-        if current is None:
-            raise _refusal(404, "NotFound", f"{key} not found")
-        if current["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
-            raise _refusal(409, "Conflict", f"{key} has been modified")
-        changed = self._changed(current, patch)
-        if key[0] == "ActorTemplate" and changed["spec"] != current["spec"]:
-            raise _refusal(422, "Invalid", "the spec of an ActorTemplate is immutable")
-        self._changing(verb, key)
-        done = self._stored(key, changed)
-        if done["metadata"].get("deletionTimestamp") and not done["metadata"].get("finalizers"):
-            del self.objects[key]
-            self.collect()
-        return done
-
-    @staticmethod
-    def _changed(before: dict[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-        after: dict[str, Any] = _merged(before, patch)
-        if after.get("spec") != before.get("spec"):
-            after["metadata"]["generation"] = before["metadata"]["generation"] + 1
-        return after
-
-    def _changing(self, verb: str, key: tuple[str, str]) -> None:
-        if key in self.refused:
-            raise _refusal(self.refused[key], "Refused", f"{key} is refused")
-        if key[0] != "Event":
-            self._log(verb, "/".join(key))
-
-    def _stored(self, key: tuple[str, str], found: dict[str, Any]) -> Object:
-        self._version += 1
-        found["metadata"]["resourceVersion"] = str(self._version)
-        self.objects[key] = found
-        return _copy(found)
-
-
-def _kind(kind: Any) -> str:
-    return str(kind._api_info.resource.kind)
-
-
-def _selected(found: Mapping[str, Any], labels: Mapping[str, str | None]) -> bool:
-    has = found["metadata"].get("labels") or {}
-    return all(key in has and value in (None, has[key]) for key, value in labels.items())
 
 
 def rpc_error(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
@@ -316,7 +118,7 @@ class World:
         self.tools = Tools(
             self.api,  # type: ignore[arg-type]
             self.ate,  # type: ignore[arg-type]
-            Recorder(self.api, self.clock, datetime.timedelta(seconds=60)),  # type: ignore[arg-type]
+            Recorder(self.api, self.clock, datetime.timedelta(seconds=60), "rollout"),  # type: ignore[arg-type]
             dialect.rendering(IMAGES, ANYTHING),
             self.clock,
             300,
@@ -384,6 +186,11 @@ class World:
     def say(self, message: str) -> None:
         """Edit the agent's system message."""
         self.api.edit(SandboxAgent, self.agent_name, {"spec": {"declarative": {"systemMessage": message}}})
+
+    @property
+    def message_said(self) -> str:
+        """The agent's system message as it is now."""
+        return str(self.agent["spec"]["declarative"]["systemMessage"])
 
     def use_model(self, model: str) -> None:
         """Edit the ModelConfig, which leaves the agent's generation alone."""
@@ -458,13 +265,28 @@ class World:
         self.api.edit(ActorTemplate, template, {"status": ready})
         return str(golden)
 
+    def boots(self, template: str) -> bool:
+        """Whether the workload of a template becomes ready with the config that it gets."""
+        return ("Secret", template) not in self.api.objects or boots(self.config_of(template))
+
+    def build_at_its_mark(self, template: str) -> None:
+        """The golden machine ends a build between the mark of a template and the next look at it."""
+
+        def after(found: Mapping[str, Any]) -> None:
+            if name_of(found) == template and is_marked(found):
+                self.api.after_patch = lambda _: None
+                self.build(template)
+
+        self.api.after_patch = after
+
     def build_all(self) -> bool:
         """Build every golden that can be; whether there was one."""
         built = False
         for template in self.api.all(ActorTemplate):
             status = template.get("status", {})
             lost = status.get("goldenActorID") and status["goldenActorID"] not in self.ate.actors
-            if status.get("phase") != "Ready" and not lost and not is_terminating(template):
+            waits = status.get("phase") != "Ready" and not lost and not is_terminating(template)
+            if waits and self.boots(name_of(template)):
                 self.build(name_of(template))
                 built = True
         return built

@@ -11,6 +11,7 @@ import aiohttp
 import psutil
 import pytest
 
+from fixtures.patience import holds_within
 from fixtures.system.rollout.real.atelet.messages import Order
 from fixtures.system.rollout.real.atelet.server import CannotDo
 from fixtures.system.rollout.real.atelet.workloads import Workload, Workloads
@@ -72,13 +73,31 @@ def test_a_workload_that_does_not_start_is_reported(tmp_path: Path, readyz: str)
 def test_a_workload_that_is_given_up_is_ended(tmp_path: Path) -> None:
     """When ateapi gives up on a start, what was started MUST NOT go on."""
 
-    async def story(workloads: Workloads, _: aiohttp.ClientSession) -> int:
+    async def story(workloads: Workloads, _: aiohttp.ClientSession) -> bool:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(workloads.run(order(boot="hang")), 0.5)
         assert workloads.named("a1") is None
-        return len([child for child in psutil.Process().children(recursive=True) if _serves(child)])
+        # A killed process listens until the kernel has taken it down.
+        return await asyncio.to_thread(holds_within, 10, lambda: not _serving())
 
-    assert with_workloads(tmp_path / "state", story) == 0
+    assert with_workloads(tmp_path / "state", story)
+
+
+def test_a_start_that_is_given_up_while_it_forks_leaves_nothing_and_confuses_none(tmp_path: Path) -> None:
+    """A fork that nobody waits for any more MUST be ended, and its answer MUST NOT be another one's."""
+
+    async def story(workloads: Workloads, http: aiohttp.ClientSession) -> tuple[tuple[int, int], int]:
+        given_up = asyncio.ensure_future(workloads.run(order("a1")))
+        # One step: the order to fork is written.
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        assert given_up.cancelled()
+        await workloads.run(order("a2"))
+        await asyncio.to_thread(holds_within, 10, lambda: len(_serving()) == 1)
+        return await ask(http, workloads.named("a2")), len(_serving())
+
+    assert with_workloads(tmp_path / "state", story) == ((1, 1), 1)
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -91,6 +110,11 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
             await workloads.restore(order(snapshot="first"))
 
     with_workloads(tmp_path / "state", story)
+
+
+def _serving() -> list[psutil.Process]:
+    """The workloads of this process that still listen."""
+    return [child for child in psutil.Process().children(recursive=True) if _serves(child)]
 
 
 def _serves(process: psutil.Process) -> bool:

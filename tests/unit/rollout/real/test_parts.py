@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.errors import StartError
-from fixtures.system.rollout.process import OwnedProcess
+from fixtures.ownedprocess import OwnedProcess
 from fixtures.system.rollout.real.ateapi import require_private_mounts
 from fixtures.system.rollout.real.certificates import Certificates
 from fixtures.system.rollout.real.placement import atelet_address

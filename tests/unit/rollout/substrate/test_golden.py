@@ -13,8 +13,8 @@ import pytest
 from lightkube import ApiError
 from lightkube.core.internal_models import meta_v1
 
+from reference.informer import Listener
 from reference.rollout.ateapi import Shape, Status
-from reference.rollout.informer import Listener
 from reference.rollout.reflection import AsyncReflectedService
 from reference.rollout.substrate.golden import GoldenMachine, warm_up
 from reference.rollout.substrate.model import Template

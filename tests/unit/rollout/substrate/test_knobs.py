@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from reference.rollout.informer import Listener
+from reference.informer import Listener
 from reference.rollout.substrate.cleanup import GoldenCleanup
 from reference.rollout.substrate.deletion import IN_USE, DeletionGuard
 from reference.rollout.substrate.model import Template

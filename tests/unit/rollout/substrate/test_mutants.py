@@ -12,6 +12,7 @@ from reference.rollout.ateapi import Status
 from reference.rollout.substrate.model import ActorRef
 from reference.rollout.substrate.mutants import MUTANTS, apply
 from reference.rollout.substrate.parts import Parts
+from tests.unit.registries import each_differs_in_one_part
 from tests.unit.rollout.substrate.harness import Bench, bench, template
 
 A = ActorRef("", "a")
@@ -26,10 +27,7 @@ async def running(substrate: Bench) -> Bench:
 
 def test_every_mutant_differs_in_one_part() -> None:
     """A mutant MUST replace one part; none MUST leave everything right."""
-    for name in MUTANTS:
-        mutated = apply(Parts(), [name])
-        assert sum(vars(mutated)[part] != vars(Parts())[part] for part in vars(Parts())) == 1, name
-    assert apply(Parts(), []) == Parts()
+    each_differs_in_one_part(MUTANTS, Parts, apply)
 
 
 def test_two_mutants_of_one_part_are_both_there() -> None:

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from reference.informer import Key, Listener, key_of
 from reference.rollout.ateapi import Status
-from reference.rollout.informer import Key, Listener, key_of
 from reference.rollout.substrate.model import ActorRef
 from reference.rollout.substrate.pods import WorkerSync, worker_of
 from reference.rollout.substrate.pools import PoolReconciler

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from fixtures.processes import free_port
-from reference.rollout.program import Address, listening
+from reference.program import Address, listening
 from tests.unit.rollout.substrate.harness import Bench, bench, message
 
 HOST = {"Host": "a.actors.local"}

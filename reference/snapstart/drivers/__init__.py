@@ -1,0 +1,1 @@
+"""Drivers: each keeps the artifacts of one node and restores sessions from them."""

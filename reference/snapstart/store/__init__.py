@@ -1,0 +1,1 @@
+"""The artifact store: versioned texts by key, written by compare-and-set."""

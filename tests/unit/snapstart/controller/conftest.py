@@ -1,0 +1,26 @@
+"""What the snapshot controller's self-tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.unit.snapstart.controller.world import World
+from tests.unit.worlds import closing_all
+
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+def make_world() -> Iterator[MakeWorld]:
+    """A world, with arguments of `World`."""
+    yield from closing_all(World)
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """Two nodes and a snapshot that nobody has looked at yet."""
+    found = make_world()
+    found.create_snapshot()
+    return found
