@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fixtures.processes import MARK, ProcessRecord, start_detached
 from fixtures.testbed import Settings
@@ -62,6 +65,62 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
         return Settings(**(given | changes))  # type: ignore[arg-type]
 
     return make
+
+
+def kubeconfig(path: Path, port: int, *contexts: str, current: str = "") -> Path:
+    """A kubeconfig with these contexts, all of one server."""
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": name, "context": {"cluster": "c", "user": "u"}} for name in contexts],
+        "current-context": current,
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+#: What the API server says of a node that takes Pods.
+READY_NODE = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+
+
+@pytest.fixture
+def api_server() -> Iterator[int]:
+    """The port of a server that answers like a cluster of two nodes, and takes what is created."""
+    namespace = {"metadata": {"name": "kube-system", "uid": "uid-of-the-cluster"}}
+    replies = {
+        "/version": {"gitVersion": "v1.36.3"},
+        "/api/v1/namespaces/kube-system": namespace,
+        "/api/v1/nodes": {
+            "items": [READY_NODE | {"metadata": {"name": "a"}}, READY_NODE | {"metadata": {"name": "b"}}]
+        },
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        def reply(self, body: object) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_GET(self) -> None:
+            self.reply(replies[self.path])
+
+        def do_POST(self) -> None:
+            self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def eventually(what: Callable[[], bool]) -> None:

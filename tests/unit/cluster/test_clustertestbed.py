@@ -18,7 +18,8 @@ from fixtures.kube.connection import Connection
 from fixtures.sabotage import ProxyProcess
 from fixtures.system.agent_sandbox.controller import ControllerProcess
 from fixtures.system.agent_sandbox.system import RULES, AgentSandbox, Identity
-from fixtures.testbed import Settings
+from fixtures.testbed import GkeSettings, Settings
+from fixtures.toolchain import Toolchain
 
 Make = Callable[..., Settings]
 
@@ -60,6 +61,9 @@ class StubProvider:
         self.name = name
         self.deleted: list[str] = []
 
+    def require(self, settings: Settings) -> None:
+        pass
+
     def create(self, settings: Settings) -> Cluster:
         made = cluster(settings.reuse_cluster or f"asc-{settings.run_id}", self.name)
         if self.name == "kwok":
@@ -71,7 +75,7 @@ class StubProvider:
         if self.name == "kwok":
             ClusterState.named(found.name).destroy()
 
-    def find(self, name: str) -> Cluster | None:
+    def find(self, name: str, settings: Settings) -> Cluster | None:
         return None
 
 
@@ -80,7 +84,6 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubProvider:
     """The only provider there is; the system installs itself without doing anything."""
     made = StubProvider()
     monkeypatch.setattr(clustertestbed, "provider", lambda _: made)
-    monkeypatch.setattr(clustertestbed, "KwokProvider", lambda: made)
     monkeypatch.setattr(AgentSandbox, "install", lambda *_: system())
     monkeypatch.setattr(AgentSandbox, "remove", lambda *_: None)
     return made
@@ -188,8 +191,75 @@ class TestReusing:
 
     def test_only_embedded_clusters(self, stub: StubProvider, settings: Make) -> None:
         """Other clusters are named by kubeconfig: the combination MUST be refused."""
-        with pytest.raises(UsageError, match="--reuse-cluster is for --cluster kwok"):
+        with pytest.raises(UsageError, match="--reuse-cluster is for --cluster kwok, kind and gke"):
             ClusterTestbed.start(settings(cluster="existing", reuse_cluster="dev", **INSTALLED))
+
+    def test_a_name_of_another_sort(self, stub: StubProvider, settings: Make) -> None:
+        """A kept kwok cluster MUST NOT be destroyed to make a kind cluster of its name."""
+        ClusterTestbed.start(settings(reuse_cluster="dev", **INSTALLED)).stop(failed=False)
+        ClusterState.named("dev").save_cluster(cluster("dev").to_dict())
+
+        with pytest.raises(UsageError, match="dev is of --cluster kwok, not kind. Say --cluster kwok, or"):
+            ClusterTestbed.start(settings(cluster="kind", reuse_cluster="dev", **INSTALLED))
+
+        assert stub.deleted == []
+
+    def test_the_hint_names_the_sort(self, stub: StubProvider, settings: Make) -> None:
+        """Using a kind cluster again MUST be hinted at with --cluster kind."""
+        testbed = ClusterTestbed(cluster("dev", "kind"), system(), settings(cluster="kind"), kept=True)
+
+        assert testbed.hints[2].endswith(" --cluster kind --reuse-cluster dev")
+
+    def test_the_hints_of_one_that_costs_money(self, settings: Make) -> None:
+        """A kept GKE cluster MUST be hinted at with project and location, and with what it costs."""
+        given = settings(cluster="gke", gke=GkeSettings("proj", "europe-west4-a", expires_after=3600))
+        hints = ClusterTestbed(cluster("dev", "gke"), system(), given, kept=True).hints
+
+        assert " --cluster gke --gke-project proj --gke-location europe-west4-a " in hints[2]
+        assert " --yes-bill-project proj " in hints[2]
+        assert hints[-1] == "it costs money until then; 3600 s after its start it may be reaped"
+
+    def test_no_engine_is_said_first(
+        self, stub: StubProvider, settings: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without a container engine nothing MUST be built for a kind cluster."""
+        monkeypatch.setattr(StubProvider, "require", raising(StartError("there is no docker on PATH")))
+        monkeypatch.setattr(clustertestbed, "_controller", raising(AssertionError("built")))
+
+        with pytest.raises(StartError, match="no docker"):
+            ClusterTestbed.start(settings(cluster="kind"))
+
+
+class TestController:
+    """--controller, on clusters whose nodes have it from a registry and on others."""
+
+    @pytest.mark.parametrize(
+        ("cluster_name", "spec", "wanted"),
+        [
+            ("kwok", "v0.5.6", "program"),
+            ("kind", "v0.5.6", "program"),
+            ("kind", "image:mine:1@v0.5.6", "image"),
+            ("gke", "v0.5.6", "image"),
+            ("gke", "image:mine:1@v0.5.6", "image"),
+        ],
+    )
+    def test_what_is_got(
+        self,
+        stub: StubProvider,
+        settings: Make,
+        monkeypatch: pytest.MonkeyPatch,
+        cluster_name: str,
+        spec: str,
+        wanted: str,
+    ) -> None:
+        """An image MUST be taken where it was named, or where nodes can have nothing else; else a program."""
+        got: list[tuple[str, str]] = []
+        monkeypatch.setattr(Toolchain, "controller", lambda _, given, __: got.append(("program", given)))
+        monkeypatch.setattr(Toolchain, "controller_image", lambda _, given, __: got.append(("image", given)))
+
+        ClusterTestbed.start(settings(cluster=cluster_name, controller=spec)).stop(failed=False)
+
+        assert got == [(wanted, spec)]
 
 
 class TestUndoing:
@@ -248,7 +318,13 @@ class TestDescribing:
     def test_a_worker_attaches_to_the_same(self, settings: Make, tmp_path: Path) -> None:
         """The handover MUST survive as builtin types, and nothing be lost."""
         process = ControllerProcess(
-            tmp_path / "controller", frozenset({"extensions"}), tmp_path / "kubeconfig", tmp_path, 7.5
+            name="controller",
+            folder=tmp_path / "folder",
+            cluster=tmp_path,
+            binary=tmp_path / "controller",
+            flags=frozenset({"extensions"}),
+            kubeconfig=tmp_path / "kubeconfig",
+            ready_limit=7.5,
         )
         main = ClusterTestbed(cluster(), system(process), settings())
 

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from fixtures import diagnostics
 from fixtures.diagnostics import dump
 from fixtures.journal import EntryType, Journal
+from fixtures.kube.client import Api, ApiError
 from fixtures.kube.connection import Connection
 from fixtures.kube.kinds import EVENT, POD, SANDBOX
 from fixtures.namespace import namespace_name, worker_name
+from fixtures.system.rollout.events import CALL, Call
 from tests.unit.journal.objects import NAMESPACE, build, ready
 
 TEST = st.text(min_size=1, max_size=200)
@@ -126,6 +128,17 @@ class TestDump:
         last = yaml.safe_load((tmp_path / "objects" / "Pod-a.deleted.yaml").read_text())
         assert last["metadata"]["resourceVersion"] == "1234567"
 
+    def test_notes_hold_records(self, journal: Journal, tmp_path: Path) -> None:
+        """What a note says for programs MUST be in the timeline, whatever it is made of."""
+        call = Call(1, "gateway", "GetActor", "asr-1", {}, 1.0)
+        journal.history.record_note(journal.opened + 20, CALL, "a call", {"after": {"call": call}})
+
+        dump(tmp_path, journal, "log")
+
+        timeline = json.loads((tmp_path / "timeline.json").read_text())
+        assert timeline[-1]["object"]["detail"]["after"]["call"]["method"] == "GetActor"
+        assert not (tmp_path / "collector-errors.txt").exists()
+
     def test_a_collector_that_fails(
         self,
         journal: Journal,
@@ -147,6 +160,28 @@ class TestDump:
         assert (tmp_path / "controller.log").exists()
         assert (tmp_path / "objects" / "Sandbox-box.yaml").exists()
         assert "diagnostics incomplete" in caplog.text
+
+    def test_logs_of_pods_that_run(self, journal: Journal, tmp_path: Path) -> None:
+        """Each container's log MUST be there, that of its life before as well, and why there is none."""
+        pods = {"live": 1, "young": 0}
+        for number, (name, restarts) in enumerate(pods.items()):
+            status = {"containerStatuses": [{"name": "agent", "restartCount": restarts}]}
+            journal.history.record(113.0, POD, EntryType.ADDED, build(POD, name, 20 + number, status=status))
+
+        class Kubelet:
+            def text(self, path: str) -> str:
+                if "/young/" in path:
+                    raise ApiError("GET", path, 400, "BadRequest", "waiting to start")
+                return f"{path}\n"
+
+        dump(tmp_path, journal, "log", cast(Api, Kubelet()))
+
+        logs = {path.name: path.read_text() for path in (tmp_path / "logs").iterdir()}
+        where = f"/api/v1/namespaces/{NAMESPACE}/pods/live/log?container=agent&previous="
+        assert logs.pop("live-agent.log") == f"{where}false\n"
+        assert logs.pop("live-agent-previous.log") == f"{where}true\n"
+        assert "waiting to start" in logs.pop("young-agent.log")
+        assert logs == {}
 
     def test_nothing_happened(self, tmp_path: Path) -> None:
         """An empty journal MUST be dumped without an error."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.processes import (
+    PORTS,
     ProcessRecord,
     clean_environment,
+    free_network,
     free_port,
     marked_processes,
     start_detached,
@@ -201,6 +205,47 @@ def test_processes_are_found_by_their_mark(tmp_path: Path, start: Start) -> None
     ]
 
 
+def test_a_process_carries_its_mark_as_soon_as_it_is_started(tmp_path: Path) -> None:
+    """Whoever ends marked processes MUST NOT miss one that was started a moment ago."""
+    for _ in range(50):
+        record = start_detached(
+            [sys.executable, "-S", "-c", "import time; time.sleep(60)"],
+            tmp_path / "log",
+            environment={"A": "b"},
+        )
+        seen = Path(f"/proc/{record.pid}/environ").read_bytes()
+        record.end(0)
+        assert seen == b"A=b\0"
+
+
 def test_free_ports() -> None:
-    """A free port MUST be one that can be bound at once."""
-    assert 1024 <= free_port() < 65536
+    """Free ports MUST be ones that can be bound, each another one, and none that the kernel gives away."""
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found = [free_port() for _ in range(100)]
+    assert len(set(found)) == 100
+    assert max(found) < max(low, 32_768)
+    with socket.create_server(("127.0.0.1", found[-1])):
+        # The process begins anew.
+        assert found[-1] not in {free_port() for _ in range(len(PORTS) - 100)}
+
+
+def test_neighbours_look_for_free_ports_elsewhere() -> None:
+    """Two processes of a run MUST NOT be given the same port, which both find free."""
+    code = "from fixtures.processes import free_port; print(*[free_port() for _ in range(50)])"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(4)]
+    ports = [port for run in runs for port in run.stdout.split()]
+    assert len(set(ports)) == 200
+
+
+def test_networks_of_neighbours_are_apart() -> None:
+    """Networks on loopback MUST be usable, each another one, and those of two processes MUST NOT meet."""
+    code = "from fixtures.processes import free_network; print(*[free_network() for _ in range(20)])"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, check=True) for _ in range(4)]
+    found = [network.decode() for run in runs for network in run.stdout.split()]
+    found += [free_network() for _ in range(20)]
+    assert len(set(found)) == 100
+    for network in map(ipaddress.IPv4Network, found):
+        assert network.is_loopback
+        assert network.num_addresses == 256
+    with socket.create_server((str(ipaddress.IPv4Network(found[0])[1]), 0)):
+        pass

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,60 +17,10 @@ from fixtures.errors import StartError, UsageError
 from fixtures.limits import Limits
 from fixtures.processes import ProcessRecord, free_port
 from fixtures.testbed import Settings
-from tests.unit.cluster.conftest import eventually
+from tests.unit.cluster.conftest import eventually, kubeconfig
 
 Make = Callable[..., Settings]
 Start = Callable[..., ProcessRecord]
-
-
-def kubeconfig(path: Path, port: int, *contexts: str, current: str = "") -> Path:
-    """A kubeconfig with these contexts, all of one server."""
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
-        "users": [{"name": "u", "user": {}}],
-        "contexts": [{"name": name, "context": {"cluster": "c", "user": "u"}} for name in contexts],
-        "current-context": current,
-    }
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-@pytest.fixture
-def api_server() -> Iterator[int]:
-    """The port of a server that answers like a cluster of two nodes, and takes what is created."""
-    namespace = {"metadata": {"name": "kube-system", "uid": "uid-of-the-cluster"}}
-    replies = {
-        "/version": {"gitVersion": "v1.36.3"},
-        "/api/v1/namespaces/kube-system": namespace,
-        "/api/v1/nodes": {"items": [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}]},
-    }
-
-    class Handler(BaseHTTPRequestHandler):
-        def reply(self, body: object) -> None:
-            content = json.dumps(body).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_GET(self) -> None:
-            self.reply(replies[self.path])
-
-        def do_POST(self) -> None:
-            self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 class TestExisting:
@@ -277,12 +224,12 @@ class TestKwok:
         config = yaml.safe_load((state.path / "kwokctl.yaml").read_text())
         assert config["options"]["bindAddress"] == "127.0.0.1"
         assert len(state.processes()) == 1
-        assert KwokProvider().find("asc-unit") == cluster
+        assert KwokProvider().find("asc-unit", embedded()) == cluster
 
         KwokProvider().delete(cluster)
 
         assert nothing_is_left()
-        assert KwokProvider().find("asc-unit") is None
+        assert KwokProvider().find("asc-unit", embedded()) is None
 
     def test_a_start_that_fails(self, embedded: Make, kwokctl: FakeKwokctl) -> None:
         """The last words of kwokctl MUST be quoted, and nothing be left; it is not tried again."""
@@ -388,17 +335,19 @@ class TestKwok:
         assert not listener.alive
         assert nothing_is_left()
 
-    def test_the_remains_of_a_dead_cluster_are_removed(self, api_server: int) -> None:
+    def test_the_remains_of_a_dead_cluster_are_removed(self, settings: Make, api_server: int) -> None:
         """A kept cluster without processes MUST NOT be used, though something answers at its address."""
         state = ClusterState.named("dev")
         state.own("r")
         path = kubeconfig(state.kubeconfig, api_server, "kwok-dev")
         state.save_cluster(embedded_cluster("dev", path).to_dict())
 
-        assert KwokProvider().find("dev") is None
+        assert KwokProvider().find("dev", settings()) is None
         assert nothing_is_left("dev")
 
-    def test_a_neighbours_processes_are_not_ones_own(self, api_server: int, start: Start) -> None:
+    def test_a_neighbours_processes_are_not_ones_own(
+        self, settings: Make, api_server: int, start: Start
+    ) -> None:
         """A dead cluster MUST NOT be taken for alive because another one's name begins alike."""
         state = ClusterState.named("dev")
         state.own("r")
@@ -407,7 +356,7 @@ class TestKwok:
         )
         neighbour = start(marked=ClusterState.named("dev2").path)
 
-        assert KwokProvider().find("dev") is None
+        assert KwokProvider().find("dev", settings()) is None
         assert neighbour.alive
 
     def test_new_kinds_restart_ones_own_controller_manager(self, tmp_path: Path) -> None:

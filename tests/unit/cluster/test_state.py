@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.cluster import Cluster, ClusterState, reap
 from fixtures.cluster.__main__ import main
-from fixtures.cluster.state import all_states, state_root
+from fixtures.cluster.state import all_states, clusters_root
 from fixtures.errors import SuiteError
 from fixtures.processes import ProcessRecord
 
@@ -45,7 +45,7 @@ def dead(start: Start) -> ProcessRecord:
 
 def test_state_lies_where_it_is_told(own_folders: Path) -> None:
     """$ASC_STATE_DIR MUST be used."""
-    assert state_root() == own_folders
+    assert clusters_root() == own_folders
     assert ClusterState.named("dev").path == own_folders / "dev"
     assert ClusterState.named("dev").kubeconfig == own_folders / "dev" / "kubeconfig"
     assert list(all_states()) == []
@@ -157,6 +157,21 @@ def test_destroying_ends_the_processes_of_the_cluster(start: Start) -> None:
     assert [record.alive for record in outside] == [True, True]
     assert not state.path.exists()
     assert neighbour.path.is_dir()
+
+
+def test_destroying_removes_the_short_folder() -> None:
+    """The folder for sockets MUST go with its cluster, have a short path, and be no neighbour's."""
+    state, neighbour = ClusterState.named("dev"), ClusterState.named("dev2")
+    for found in (state, neighbour):
+        found.own("r")
+        (found.short / "0").mkdir(parents=True)
+
+    state.destroy()
+
+    assert not state.short.exists()
+    assert neighbour.short.is_dir()
+    assert len(state.short.name) == len("asc-01234567")
+    neighbour.destroy()
 
 
 def test_destroying_what_is_not_there() -> None:

@@ -36,6 +36,7 @@ mod)
     printf 'module example.test/any\\n\\ngo %s\\n\\nreplace (\\n' "$needs" > "$source/go.mod"
     printf '\\tk8s.io/api => ./staging/src/k8s.io/api\\n)\\n' >> "$source/go.mod"
     echo "kind: CustomResourceDefinition # $4" > "$source/k8s/crds/sandboxes.yaml"
+    echo "kind: Deployment # $4" > "$source/k8s/controller.yaml"
     echo "{\\"Dir\\": \\"$source\\", \\"GoMod\\": \\"$source/go.mod\\"}" ;;
 get)
     cp go.mod "$here/last-go.mod" ;;
@@ -193,6 +194,8 @@ def small_pins(url: str) -> Pins:
             "sigs.k8s.io/agent-sandbox/cmd/agent-sandbox-controller",
             "-s",
             crds="k8s/crds",
+            manifests="k8s",
+            image="registry.k8s.io/agent-sandbox/agent-sandbox-controller:{version}",
             known=("v0.5.3", "v0.5.6"),
             no_download="no binaries",
         ),

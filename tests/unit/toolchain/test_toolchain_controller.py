@@ -171,7 +171,9 @@ def test_checkout_without_crds(toolchain: Toolchain, checkout: Path, tmp_path: P
     """A tree without CRDs is an error that names the directory, unless --crds gives them."""
     (checkout / "k8s" / "crds" / "sandboxes.yaml").unlink()
 
-    with pytest.raises(StartError, match=r"there are no CRDs \(\*.yaml\) in .*k8s/crds; pass --crds DIR"):
+    with pytest.raises(
+        StartError, match=r"there are no \*.yaml files in .*k8s/crds; for CRDs pass --crds DIR"
+    ):
         toolchain.controller(f"src:{checkout}")
 
     (tmp_path / "a.yaml").write_text("a")
@@ -190,7 +192,14 @@ def test_checkout_without_crds(toolchain: Toolchain, checkout: Path, tmp_path: P
             "controller 'pth:/bin/sh' is not understood: write v0.5.6 (or another version), path:",
         ),
         ("path:", "controller 'path:' is not understood"),
-        ("image:x", "controller 'image:x' is not understood"),
+        ("pod:x", "controller 'pod:x' is not understood"),
+        ("image:", "controller 'image:' is not understood"),
+        ("image:x", "controller 'image:x' does not say of which release it is, so its CRDs, RBAC and flags"),
+        ("image:x:latest", "write image:x:latest@vX.Y.Z, for example @v0.5.6"),
+        ("image:host:5000/x", "write image:host:5000/x@vX.Y.Z"),
+        ("image:x@0.5.6", "did you mean 'v0.5.6'?"),
+        ("image:X y@v0.5.6", "'X y' is no name of an image"),
+        ("image:x@v0.5.6", "the controller image x runs in a cluster only"),
         ("installed", "already in the cluster"),
         ("path:/missing/deep/file", "/missing/deep/file does not exist; of that path only / exists"),
         ("path:{tmp}/mime", "{tmp}/mime does not exist; did you mean {tmp}/mine?"),
@@ -214,3 +223,86 @@ def test_bad_specs(toolchain: Toolchain, tmp_path: Path, machine: Any, spec: str
 
     assert says.format(tmp=tmp_path) in str(caught.value)
     assert machine.text("log") == ""
+
+
+class TestImages:
+    """`--controller image:REF`."""
+
+    @pytest.mark.parametrize(
+        ("spec", "reference", "version"),
+        [
+            ("image:x:1@v0.5.3", "x:1", "v0.5.3"),
+            ("image:host:5000/a/x:v0.5.3", "host:5000/a/x:v0.5.3", "v0.5.3"),
+            ("image:host:5000/x:v0.5.5@v0.5.3", "host:5000/x:v0.5.5", "v0.5.3"),
+            (f"image:a/x@sha256:{'0' * 64}@v0.5.3", f"a/x@sha256:{'0' * 64}", "v0.5.3"),
+            (f"image:a/x:v0.5.3@sha256:{'0' * 64}", f"a/x:v0.5.3@sha256:{'0' * 64}", "v0.5.3"),
+            ("v0.5.3", "registry.k8s.io/agent-sandbox/agent-sandbox-controller:v0.5.3", "v0.5.3"),
+        ],
+    )
+    def test_what_belongs_to_an_image(
+        self, toolchain: Toolchain, machine: Any, spec: str, reference: str, version: str
+    ) -> None:
+        """CRDs and manifests MUST be those of the release that is named, and nothing be built."""
+        image = toolchain.controller_image(spec)
+
+        assert (image.reference, image.version) == (reference, version)
+        assert f"{MODULE}@{version}" in (image.crds / "sandboxes.yaml").read_text()
+        assert f"{MODULE}@{version}" in (image.manifests / "controller.yaml").read_text()
+        assert machine.calls("build") == []
+
+    def test_crds_of_ones_own(self, toolchain: Toolchain, tmp_path: Path) -> None:
+        """--crds MUST replace those of the release."""
+        (tmp_path / "a.yaml").write_text("a")
+
+        assert toolchain.controller_image("image:x@v0.5.3", tmp_path).crds == tmp_path
+
+    def test_a_program_is_no_image(self, toolchain: Toolchain, tmp_path: Path) -> None:
+        """Where nodes pull from registries only, a binary MUST be refused with the way to go."""
+        path = go_binary(tmp_path / "mine", f"mod\t{MODULE}\tv0.5.3\th1:=")
+
+        with pytest.raises(UsageError, match=r"is in no registry.* push an image of it and write image:REF@"):
+            toolchain.controller_image(f"path:{path}")
+
+
+class TestManifests:
+    """How upstream deploys the controller."""
+
+    def test_those_of_a_release(self, toolchain: Toolchain) -> None:
+        """They MUST be those of the version, also where its binary was built before, without the CRDs."""
+        toolchain.controller("v0.5.3")
+
+        folder = toolchain.manifests("v0.5.3")
+
+        assert [file.name for file in folder.iterdir()] == ["controller.yaml"]
+        assert f"{MODULE}@v0.5.3" in (folder / "controller.yaml").read_text()
+        assert toolchain.manifests("v0.5.3") == folder
+
+    def test_those_of_a_checkout(self, toolchain: Toolchain, checkout: Path) -> None:
+        """A checkout's own MUST be taken, as they are now."""
+        assert toolchain.manifests(f"src:{checkout}") == checkout / "k8s"
+
+    def test_those_of_a_binary(self, toolchain: Toolchain, tmp_path: Path) -> None:
+        """A binary's MUST be those of its release; one that does not say its release has none."""
+        known = go_binary(tmp_path / "known", f"mod\t{MODULE}\tv0.5.3\th1:=")
+        unknown = go_binary(tmp_path / "unknown", f"mod\t{MODULE}\t(devel)\t")
+
+        assert toolchain.manifests(f"path:{known}") == toolchain.manifests("v0.5.3")
+        with pytest.raises(UsageError, match=f"{unknown} does not say which release it is, so its Deploy"):
+            toolchain.manifests(f"path:{unknown}")
+
+
+def test_a_program_of_ones_own(toolchain: Toolchain, machine: Any, tmp_path: Path) -> None:
+    """It MUST be built once for its source, and again when the source has changed."""
+    source = tmp_path / "tool"
+    source.mkdir()
+    (source / "go.mod").write_text("module conformance.invalid/tool\n\ngo 1.24\n")
+    (source / "main.go").write_text("one")
+
+    first = toolchain.program(source)
+    again = toolchain.program(source)
+    (source / "main.go").write_text("two")
+    changed = toolchain.program(source)
+
+    assert (first.origin, again.origin, changed.origin) == ("build", "cache", "build")
+    assert (first.path.read_text(), changed.path.read_text()) == ("one", "two")
+    assert first.version != changed.version

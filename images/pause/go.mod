@@ -1,0 +1,3 @@
+module conformance.invalid/pause
+
+go 1.24

@@ -1,0 +1,3 @@
+module conformance.invalid/workload
+
+go 1.24
