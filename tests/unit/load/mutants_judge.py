@@ -156,6 +156,14 @@ MUTANTS: dict[str, Mutant] = {
         controller(spoiled.slow_x2, "observed_twice"),
         ("test_wrong_controllers.test_a_build_is_not_slower_than_another",),
     ),
+    "list-per-claim": Mutant(
+        controller(spoiled.list_per_claim, "observed_twice"),
+        ("test_wrong_controllers.test_a_build_is_not_slower_than_another",),
+    ),
+    "env-v1alpha1-served": Mutant(
+        controller(spoiled.v1alpha1_served),
+        ("test_wrong_controllers.test_nothing_costs_time_that_is_not_the_controllers",),
+    ),
     "slow-x2-alone": Mutant(
         controller(spoiled.slow_x2),
         ("test_wrong_controllers.test_a_claim_takes_as_many_writes_as_it_must",),

@@ -107,6 +107,7 @@ def test_what_replays_nothing_is_not_refused(suite: Project) -> None:
         (["--benchmark-compare", "tests/perf"], "--benchmark-compare takes 'tests/perf' for the name of a"),
         (["--perf-save=a/b"], "--perf-save takes a name of letters, digits, '.', '_' and '-', not 'a/b'"),
         (["--perf-budgets=none.yaml"], "--perf-budgets none.yaml: there is no file"),
+        (["--perf-actors=99"], "--perf-actors takes a number from 100 to 100000, not 99"),
         (["--compare=v0.5.5"], "--compare needs --with SPEC beside it"),
         (["--with=v0.5.5"], "--with needs --compare SPEC beside it"),
         (["--slower=2", "--perf-save=x"], "such a run is no baseline"),

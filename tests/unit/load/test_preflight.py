@@ -10,7 +10,7 @@ import pytest
 from fixtures.kube.client import Api, ApiError
 from fixtures.kube.kinds import CLAIM
 from fixtures.load.fakeserver import FakeServer
-from fixtures.load.preflight import Treatment, preflight
+from fixtures.load.preflight import Treatment, converted, preflight
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,17 @@ def test_the_treatment_is_told_by_name_and_nothing_is_left(server: FakeServer) -
         "flow_schema": "global-default",
         "priority_level": "global-default",
         "exempt": False,
+        "converted": "",
     }
     assert left == []
+
+
+def test_groups_in_several_versions_are_told() -> None:
+    """PERF-LG-19: a group whose objects are converted MUST be told with its versions, and no other."""
+    one = {"name": "agents.x-k8s.io", "versions": [{"version": "v1beta1"}]}
+    two = {"name": "agents.x-k8s.io", "versions": [{"version": "v1beta1"}, {"version": "v1alpha1"}]}
+
+    assert list(converted([one, two])) == ["agents.x-k8s.io v1beta1, v1alpha1"]
 
 
 def test_an_exempt_client_is_told() -> None:

@@ -25,7 +25,8 @@ def site(tmp_path: Path) -> Iterator[LoadSite]:
     with FakeServer(tmp_path) as server, Api(server.connection, "asc-unit") as api:
         api.create(SERVICE_ACCOUNT, {"metadata": {"name": "default"}}, NAME)
         testbed: Any = SimpleNamespace(
-            cluster=SimpleNamespace(connection=server.connection), settings=SimpleNamespace(run_id="R1")
+            cluster=SimpleNamespace(connection=server.connection),
+            settings=SimpleNamespace(run_id="R1", runtime_class=""),
         )
         with LoadSite(testbed, Limits(), NAME) as opened:
             yield opened
@@ -81,7 +82,8 @@ def test_the_namespace_goes_with_its_site(tmp_path: Path) -> None:
     """Nothing MUST stay, also where the site could not be opened."""
     with FakeServer(tmp_path) as server, Api(server.connection, "asc-unit") as api:
         testbed: Any = SimpleNamespace(
-            cluster=SimpleNamespace(connection=server.connection), settings=SimpleNamespace(run_id="R1")
+            cluster=SimpleNamespace(connection=server.connection),
+            settings=SimpleNamespace(run_id="R1", runtime_class=""),
         )
         limits = Limits.parse(["object_gone=0.2"], {}, None, 1.0)
         # Without a ServiceAccount no Pod could be made.

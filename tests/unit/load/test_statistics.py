@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fixtures.load.readings import Maker, Samples
 from fixtures.load.statistics import (
+    Array,
+    Interval,
     balance,
     balance_against_chance,
+    bootstrap,
     detectable_effect,
     interval_ranks,
     percentile,
+    percentiles,
     quantile,
     ratio_of_pairs,
     t_value,
@@ -188,3 +193,49 @@ def test_a_pile_is_no_chance() -> None:
         assert even.as_uneven > 0.9 > 0.1 > even.as_even
         assert min(usual.as_even, usual.as_uneven) > 0.1
     assert balance_against_chance({"x": 30}, members, 1) == balance_against_chance({"x": 30}, members, 1)
+
+
+def ratio(columns: Sequence[Array]) -> Array:
+    """Of medians."""
+    return percentiles(columns[0], 50) / percentiles(columns[1], 50)
+
+
+def test_percentiles_of_rows_are_those_of_each() -> None:
+    """A matrix MUST be judged by the same rule as a list."""
+    rows = numpy.array([[3.0, 1.0, 2.0, 9.0], [5.0, 8.0, 6.0, 7.0]])
+
+    for p in (1, 25, 50, 51, 95, 100):
+        assert list(percentiles(rows, p)) == [percentile(list(row), p) for row in rows]
+
+
+def test_a_bootstrap_interval_has_the_truth_in_it() -> None:
+    """Of 200 experiments whose truth is 4, about 95 % of the intervals MUST have it in them."""
+    chance = random.Random(3)
+    hits = 0
+    for seed in range(200):
+        b = [math.exp(chance.gauss(0, 0.2)) for _ in range(30)]
+        a = [4 * math.exp(chance.gauss(0, 0.2)) for _ in range(30)]
+        found = bootstrap([a, b], ratio, seed)
+        assert found.low is not None
+        assert found.high is not None
+        hits += found.low <= 4 <= found.high
+
+    assert 180 <= hits <= 199
+
+
+def test_a_bootstrap_draws_tuples_together() -> None:
+    """What varies in both alike MUST NOT make their ratio uncertain, and the same seed MUST give the same."""
+    b = [float(number) for number in range(1, 31)]
+    a = [3 * value for value in b]
+
+    assert bootstrap([a, b], ratio, 1) == Interval(pytest.approx(3.0), pytest.approx(3.0))
+    uneven = bootstrap([a, b[::-1]], ratio, 1)
+    assert uneven == bootstrap([a, b[::-1]], ratio, 1)
+    assert uneven != bootstrap([a, b[::-1]], ratio, 2)
+
+
+@pytest.mark.parametrize("columns", [[[1.0], [2.0]], [[1.0, 2.0], [1.0]]])
+def test_a_bootstrap_needs_tuples(columns: list[list[float]]) -> None:
+    """One tuple has no scatter, and columns of different lengths are none."""
+    with pytest.raises(ValueError, match="cannot be drawn again"):
+        bootstrap(columns, ratio, 1)

@@ -87,6 +87,11 @@ def test_a_build_is_not_slower_than_another() -> None:
     assert str(judge(observed_twice(), compared=True).verdict.state) != "REGRESSED"
 
 
+def test_nothing_costs_time_that_is_not_the_controllers() -> None:
+    """PERF-LG-19: what is served in several versions is converted, and the verdict says so."""
+    assert judged().verdict.notes == ()
+
+
 def test_the_right_controller_passes() -> None:
     """Everything together."""
     assert judged().verdict.text == "PASS: paced: all gates hold, all budgets met"
