@@ -19,11 +19,11 @@ def test_conditions_tell_the_life_of_an_agent(rollout, wait):
     agent.next_template(blue)
     wait.until(agent, condition("Accepted", "True", "Reconciled", fresh=True), limit="template_applied")
 
-    told = rollout.conditions_of(agent)
+    told = agent.states()
     ready = [c.reason for s in told if (c := s.condition("Ready")) is not None]
     assert list(dict.fromkeys(ready))[-1] == "WorkloadReady"
     assert set(ready) <= {"ActorTemplateNotFound", "ActorTemplateNotReady", "WorkloadReady"}
     first = ready.index("WorkloadReady")
     # A rollout is no reason to be less ready than before.
     assert set(ready[first:]) == {"WorkloadReady"}
-    assert {c.status for s in told if (c := s.condition("Accepted")) is not None} == {"True"}
+    assert agent.accepted() == {"True"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.conformance import conformance
+from fixtures.journal.predicates import condition
 from fixtures.kube.kinds import ACTOR_TEMPLATE, SANDBOX_AGENT
 from fixtures.system.rollout.views import AGENT_LABEL, FINALIZER, MANAGED_BY
 
@@ -13,6 +14,8 @@ def test_new_agent_gets_one_template(rollout, wait):
     finalizer.
     """
     agent, template = rollout.ready_agent("my-agent")
+    # Written by a later pass, at whose beginning a further template would have been made.
+    wait.until(agent, condition("Ready", "True", "WorkloadReady"), limit="template_applied")
 
     assert [t.uid for t in agent.templates()] == [template.uid]
     assert template.name == f"my-agent-{template.hash}"

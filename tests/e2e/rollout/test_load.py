@@ -12,17 +12,20 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     profile="ROLLOUT",
     level="core",
     features=["SandboxAgentRetirement"],
-    killers=["bg/sticky-session"],
+    killers=["bg/sticky-session", "bg/split-brain", "bg/request-cut"],
 )
 def test_no_request_fails_while_templates_change(rollout, steady_requests):
     """While templates change under twenty requests a second, with a spare worker, no request MUST fail."""
     agent, blue = rollout.ready_agent()
-    with steady_requests(agent, rate=20, sessions=2) as load:
+    # Two sessions can have an actor of either template for a moment, and a golden is built beside them.
+    rollout.scale(6)
+    # Answers that go on for a while: some are open at whatever moment the new template takes over.
+    with steady_requests(agent, rate=20, sessions=2, stream_for=0.3) as load:
         load.go_on_for(20)
         agent.edit("two")
-        green = agent.next_template(blue)
+        green = agent.green_template(blue)
         load.go_on_for(20)
-        assert load.answers()[-1].template == green.name
+        assert {a.template for a in load.answers()[-10:]} == {green.name}
         rollout.gone(blue)
         load.go_on_for(20)
     answers = load.answers()

@@ -7,6 +7,11 @@ from fixtures.conformance import conformance, provisional
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
+def config(message, pool):
+    """What makes an agent say something else, on the workers of a pool."""
+    return {"declarative": {"systemMessage": message}, "substrate": {"workerPoolRef": {"name": pool}}}
+
+
 @conformance(
     id="BG-R08",
     profile="ROLLOUT",
@@ -22,21 +27,48 @@ def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
     rollout.pool("empty", replicas=0)
     agent, blue = rollout.ready_agent()
 
-    def change(message, pool):
-        agent.patch(
-            {
-                "declarative": {"systemMessage": message},
-                "substrate": {"workerPoolRef": {"name": pool}},
-            }
-        )
-
-    change("two", "empty")
+    agent.patch(config("two", "empty"))
     stuck = agent.next_template(blue, ready=False)
-    change("three", "empty")
+    agent.patch(config("three", "empty"))
     also_stuck = agent.next_template(blue, stuck, ready=False)
-    change("four", "pool")
+    agent.patch(config("four", "pool"))
     good = agent.next_template(blue, stuck, also_stuck)
     remaining = rollout.settles(agent)
 
     assert remaining.uid == good.uid
     assert agent.send("s-1").instruction == "four"
+
+
+@conformance(
+    id="BG-I2",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SandboxAgentSafeRetirement"],
+    killers=["bg/blind-mark"],
+)
+def test_template_that_becomes_ready_under_its_mark_is_spared(deploy):
+    """A template that becomes Ready while it is marked for its end MUST stay, unless a later one is Ready."""
+    rollout = deploy(api_proxied=["controller"])
+    rollout.model()
+    rollout.pool()
+    rollout.pool("empty", replicas=0)
+    agent, blue = rollout.ready_agent()
+    agent.patch(config("two workload-boot=after:2", "pool"))
+    late = agent.next_template(blue, ready=False)
+    # The mark is there, and whoever wrote it does not know yet.
+    mark = {"verb": "patch", "plural": "actortemplates", "name": late.name, "times": 1}
+    with rollout.api_disturbed("late-reply", seconds=30, **mark) as held_back:
+        agent.patch(config("three", "empty"))
+        agent.next_template(blue, late, ready=False)
+        rollout.has_struck(held_back)
+        agent.template_named(late.name)
+    rollout.is_spared(late)
+    rollout.stays(late)
+    agent.is_served_by(late)
+
+    states = rollout.states_of(late)
+    rollout.decided(any(s.marked and not s.ready for s in states), "it was Ready before it was marked")
+    assert any(s.marked and s.ready for s in states)
+    agent.patch(config("four", "pool"))
+    rollout.gone(late)
+    rollout.settles(agent)

@@ -38,8 +38,7 @@ def test_error_while_reaping_fails_no_pass(rollout, wait, code):
 
     assert remaining.uid == newest.uid
     assert rollout.actor(actor) is None
-    accepted = {c.status for s in rollout.conditions_of(agent) if (c := s.condition("Accepted")) is not None}
-    assert accepted == {"True"}
+    assert agent.accepted() == {"True"}
 
 
 @conformance(
@@ -63,12 +62,11 @@ def test_actor_woken_between_look_and_deletion_lives_on(rollout):
         rollout.deployment.hand.call("ResumeActor", actor, rollout.namespace)
     rollout.stays(blue)
     woken = rollout.actor(actor)
-    rollout.deployment.hand.call("SuspendActor", actor, rollout.namespace)
+    rollout.put_to_sleep(actor)
     rollout.gone(blue)
     rollout.settles(agent)
 
     assert woken is not None
     assert woken.state == "RUNNING"
     assert rollout.calls("DeleteActor", source="controller", actor=actor)[0].code == "FAILED_PRECONDITION"
-    accepted = {c.status for s in rollout.conditions_of(agent) if (c := s.condition("Accepted")) is not None}
-    assert accepted == {"True"}
+    assert agent.accepted() == {"True"}

@@ -10,7 +10,7 @@ from fixtures.kube.client import ApiError
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-SUB-11", profile="ROLLOUT", level="extended", killers=["bg/spec-mutable"])
+@conformance(id="BG-SUB-11", profile="ROLLOUT", level="extended", killers=["bg/crd-loose"])
 @pytest.mark.parametrize(
     "change",
     [

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import psutil
 import pytest
 
+from fixtures import ownedprocess
 from fixtures.errors import StartError
 from fixtures.kube.client import Api
 from fixtures.limits import Limits
@@ -134,10 +136,12 @@ class TestKnownFlags:
 def process(tmp_path: Path) -> Iterator[ControllerProcess]:
     """A controller that has not been started; whatever of it runs at the end is killed."""
     made = ControllerProcess(
+        name="controller",
+        folder=tmp_path / "folder",
+        cluster=tmp_path,
         binary=script(tmp_path / "controller", SCRIPT),
         flags=frozenset({"extensions", "leader-elect", "zap-encoder"}),
         kubeconfig=tmp_path / "kubeconfig",
-        folder=tmp_path / "folder",
         ready_limit=SOON,
     )
     made.folder.mkdir()
@@ -174,7 +178,7 @@ class TestStarting:
 
         assert process.running
         assert running(process) == [pid(process)]
-        assert "asked for /readyz" in process.log_since(0)
+        assert "asked for /readyz" in process.text()
         assert process.record is not None
         command = process.record.command
         assert command[:5] == (
@@ -194,14 +198,12 @@ class TestStarting:
         process.resume()
 
         assert not process.running
-        assert process.log_since(0) == ""
+        assert process.text() == ""
 
     def test_any_process_of_the_run_can_act_on_it(self, process: ControllerProcess) -> None:
         """A second object of the same folder (a worker's) MUST see and end the same process."""
         process.start()
-        same = ControllerProcess(
-            process.binary, process.flags, process.kubeconfig, process.folder, process.ready_limit
-        )
+        same = replace(process)
 
         assert same.running
         same.kill()
@@ -213,13 +215,13 @@ class TestStarting:
         process.start()
         first = pid(process)
 
-        with pytest.raises(StartError, match="already runs for .*; stop it first"):
+        with pytest.raises(StartError, match="the controller .* runs already; stop it first"):
             process.start()
 
         assert running(process) == [first]
 
     def test_one_that_exits(self, process: ControllerProcess, asks: Callable[[str], None]) -> None:
-        """A controller that exits MUST be reported with the last five lines of its log, at once."""
+        """A controller that exits MUST be reported with the last lines of its log, at once."""
         asks("exits")
 
         with pytest.raises(StartError) as caught:
@@ -227,7 +229,7 @@ class TestStarting:
 
         lines = str(caught.value).splitlines()
         assert lines[0] == f"the controller {process.binary} exited. Its last lines:"
-        assert len(lines) == 6
+        assert len(lines) == 1 + ownedprocess.TELLING
         assert "no matches for kind SandboxClaim" in lines
         assert not process.running
 
@@ -250,7 +252,7 @@ class TestStarting:
     ) -> None:
         """A controller that does not become ready MUST be ended, and the last reply named."""
         asks("unready")
-        impatient = ControllerProcess(process.binary, process.flags, process.kubeconfig, process.folder, 0.3)
+        impatient = replace(process, ready_limit=0.3)
 
         with pytest.raises(StartError, match=r"was not ready after 0 s \(.+\)\. Its last lines:"):
             impatient.start()
@@ -266,7 +268,7 @@ class TestStarting:
         process.start()
 
         assert process.running
-        starts = [line for line in process.log_since(0).splitlines() if line.startswith("starting")]
+        starts = [line for line in process.text().splitlines() if line.startswith("starting")]
         assert len(starts) == 2
         assert starts[0] != starts[1]
 
@@ -279,7 +281,7 @@ class TestStarting:
         with pytest.raises(StartError, match="address already in use"):
             process.start()
 
-        assert process.log_since(0).count("starting") == controller.ATTEMPTS
+        assert process.text().count("starting") == controller.ATTEMPTS
 
     def test_an_interruption_leaves_nothing(
         self, process: ControllerProcess, monkeypatch: pytest.MonkeyPatch
@@ -289,7 +291,7 @@ class TestStarting:
         def interrupted(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(controller, "_probe", interrupted)
+        monkeypatch.setattr(controller, "answers", interrupted)
 
         with pytest.raises(KeyboardInterrupt):
             process.start()
@@ -390,7 +392,7 @@ class TestEnding:
         process.stop()
 
         assert not process.running
-        assert process.log_since(0).endswith("got SIGTERM\n")
+        assert process.text().endswith("got SIGTERM\n")
         process.start()
         assert process.running
         assert pid(process) != first
@@ -406,7 +408,7 @@ class TestEnding:
         process.stop()
 
         assert not process.running
-        assert process.log_since(0).endswith("got SIGTERM\n")
+        assert process.text().endswith("got SIGTERM\n")
 
     def test_kill_gives_no_warning(self, process: ControllerProcess) -> None:
         """A crash MUST NOT reach the signal handler."""
@@ -415,7 +417,7 @@ class TestEnding:
         process.kill()
 
         assert not process.running
-        assert "SIGTERM" not in process.log_since(0)
+        assert "SIGTERM" not in process.text()
 
     def test_a_paused_one_does_nothing_until_resumed(self, process: ControllerProcess) -> None:
         """A paused controller MUST be stopped but alive, and go on afterwards."""
@@ -451,15 +453,15 @@ class TestEnding:
         assert time.monotonic() - began < controller.STOP_GRACE / 2
 
     def test_the_log_from_a_position_on(self, process: ControllerProcess) -> None:
-        """`log_since` MUST give what was written after `log_size`, over restarts, whatever the bytes."""
+        """`text` MUST give what was written after `size`, over restarts, whatever the bytes."""
         process.start()
         process.kill()
-        position = process.log_size()
+        position = process.size()
         with process.log.open("ab") as log:
             log.write(b"broken \xff byte\n")
         process.start()
 
-        written = process.log_since(position)
+        written = process.text(position)
 
         assert written.startswith("broken � byte\nstarting")
         assert written.count("starting") == 1
@@ -489,7 +491,7 @@ def test_a_second_one_runs_beside_the_first(process: ControllerProcess) -> None:
     second.start()
 
     assert sorted(running(process)) == sorted([pid(process), pid(second)])
-    assert "asked for /readyz" in second.log_since(0)
+    assert "asked for /readyz" in second.text()
 
     second.kill()
 

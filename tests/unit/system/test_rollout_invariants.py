@@ -12,8 +12,8 @@ import pytest
 
 from fixtures.journal.history import History
 from fixtures.kube.kinds import ACTOR_TEMPLATE, SANDBOX_AGENT
-from fixtures.system.rollout.events import CALL, TURN, Call, Event, events, note
-from fixtures.system.rollout.invariants import Excused, violations
+from fixtures.system.rollout.events import CALL, TURN, Call, Event, events, note, step_of
+from fixtures.system.rollout.invariants import Absence, Excused, violations
 from fixtures.system.rollout.views import DESIRED_GENERATION, RETIRING, VIEWS
 
 
@@ -53,6 +53,7 @@ class Story:
         *,
         agent: str = "a",
         marked: bool = False,
+        uid: str = "",
     ) -> Story:
         """A state of a template, or its end."""
         annotations = {DESIRED_GENERATION: str(place)} | ({RETIRING: "now"} if marked else {})
@@ -61,7 +62,11 @@ class Story:
             ACTOR_TEMPLATE,
             _type(type_),
             name,
-            metadata={"annotations": annotations, "ownerReferences": [owner]},
+            metadata={
+                "annotations": annotations,
+                "ownerReferences": [owner],
+                "uid": uid or f"uid-{name}",
+            },
             status={"phase": phase, "goldenActorID": f"golden-{name}"},
         )
         return self
@@ -231,6 +236,38 @@ def test_excused_invariants_are_left_out() -> None:
     assert lost.broken(Excused(templates={"blue"})) == []
 
 
+@pytest.mark.parametrize(
+    ("away", "broken"),
+    [((-3.0, None), []), ((0.5, 0.6), []), ((-2.0, -0.5), []), ((-3.0, -2.0), ["I6"]), ((1.5, 2.0), ["I6"])],
+    ids=["all the time", "in its middle", "just before it", "long before it", "after it"],
+)
+def test_only_requests_that_were_under_way_are_excused(
+    away: tuple[float, float | None], broken: list[str]
+) -> None:
+    """A request MAY fail while something that it needs is away, and only then."""
+    failed = story().turn(7, "begin").turn(7, "end", ok=False, status=0, error="cut")
+    begins = failed.now - 1
+    absence = Absence(begins + away[0])
+    if away[1] is not None:
+        absence.end(begins + away[1])
+
+    assert failed.broken(Excused(absences=[absence])) == broken
+
+
+def test_steps_of_a_rollout_are_told_from_all_else() -> None:
+    """States of agents and templates and the controller's calls MUST be steps; what users do MUST NOT be."""
+    told = story().call("ListActors", "", "controller").turn(7, "begin").template("green", 2)
+
+    assert [step for entry in told.history if (step := step_of(entry))] == [
+        "SandboxAgent ADDED",
+        "ActorTemplate ADDED",
+        "ActorTemplate Ready",
+        "ListActors begins",
+        "ListActors OK",
+        "ActorTemplate Ready",
+    ]
+
+
 @pytest.mark.parametrize("marked", [True, False])
 def test_ready_only_after_the_mark_is_never_ready(marked: bool) -> None:
     """A template that becomes Ready on its way out MAY go; one that was Ready before MUST be outdone."""
@@ -246,6 +283,16 @@ def test_flip_back_is_no_step_backwards() -> None:
     back.call("CreateActor", "asr-3", template="blue")
 
     assert back.broken() == []
+
+
+def test_a_template_made_anew_under_its_name_is_another_one() -> None:
+    """Actors of a template that is gone MUST NOT be held against those made before its successor serves."""
+    served = story().session("asr-2", "blue").template("green", 2).gone("blue", 1)
+    served.template("blue", 3, type_="ADDED", uid="uid-anew").call("CreateActor", "asr-3", template="green")
+    assert "I7" not in served.broken()
+
+    served.session("asr-4", "blue").call("CreateActor", "asr-5", template="green")
+    assert "I7" in served.broken()
 
 
 def test_states_are_put_in_the_order_of_the_api_server() -> None:

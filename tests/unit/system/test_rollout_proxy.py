@@ -114,6 +114,7 @@ def test_call_passes_through_and_is_recorded_twice(controller: Client, recorded:
     begun, ended = recorded
     assert (begun.source, begun.method, begun.actor, begun.code) == ("controller", "GetActor", "asr-1", "")
     assert (ended.code, ended.acted, ended.injected) == ("OK", True, False)
+    assert (begun.in_server, ended.in_server) == (None, 7e-6)
     assert actor_of(ended.reply).state == "SUSPENDED"
     assert begun.began <= ended.ended
 

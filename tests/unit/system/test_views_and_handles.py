@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -234,6 +234,20 @@ class TestHandles:
             "other": 1,
         }
         assert stub.writes[0][1] == TEMPLATE.name
+
+    def test_a_runtime_class_is_asked_for(self, sandboxes: Sandboxes, stub: StubApi) -> None:
+        """Pods of templates and bare sandboxes MUST ask for it, and a test that names another one win."""
+        real = replace(sandboxes, runtime_class="gvisor")
+
+        real.template(podTemplate={"spec": {"hostname": "h"}})
+        real.sandbox("plain")
+        real.sandbox("own", podTemplate={"spec": pod_spec()})
+        real.template(podTemplate={"spec": {"runtimeClassName": "other"}})
+
+        specs = [written[2]["spec"]["podTemplate"]["spec"] for written in stub.writes]
+        assert [s["runtimeClassName"] for s in specs] == ["gvisor", "gvisor", "gvisor", "other"]
+        assert [s["containers"] for s in specs] == [pod_spec()["containers"]] * 4
+        assert specs[0]["hostname"] == "h"
 
     def test_the_sandbox_of_a_cold_start(self, sandboxes: Sandboxes, stub: StubApi) -> None:
         """It MUST have the claim's name, label and ownership."""

@@ -1,0 +1,41 @@
+"""How soon the controller comes back to what is not done."""
+
+from __future__ import annotations
+
+from fixtures.conformance import conformance, provisional
+
+pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
+
+#: Seconds between two passes over an agent that is not done: a sixth of the time in which it is watched.
+REQUEUE = 0.5
+#: Passes in that time that show that it is so, on a busy machine too.
+PASSES = 3
+
+
+@conformance(
+    id="BG-R15",
+    profile="ROLLOUT",
+    level="core",
+    features=["SandboxAgentRetirement"],
+    killers=["bg/slow-requeue"],
+)
+def test_blocked_retirement_is_tried_again_every_period(deploy):
+    """A retirement that an actor blocks MUST be tried again every period, and end when the actor rests."""
+    rollout = deploy(requeue=REQUEUE)
+    rollout.model()
+    rollout.pool()
+    agent, blue = rollout.ready_agent()
+    actor = agent.send("s-1").actor
+    rollout.actor_is(actor, "SUSPENDED")
+    rollout.wake(actor)
+    agent.edit("two")
+    agent.next_template(blue)
+
+    since = rollout.journal.position()
+    rollout.stays(blue)
+    looks = rollout.calls("ListActors", source="controller", since=since)
+    rollout.put_to_sleep(actor)
+    rollout.gone(blue)
+    rollout.settles(agent)
+
+    assert len(looks) >= PASSES

@@ -1,0 +1,160 @@
+"""What the programs of a SnapStart deployment are told, and what the suite knows of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fixtures.conformance.features import FEATURES as KNOWN
+from fixtures.conformance.mutants import REGISTRY, load
+from fixtures.kube.snapshot import Snapshot
+from fixtures.processes import clean_environment, start_detached
+from fixtures.system.snapstart.deployment import (
+    NAMESPACE_LABEL,
+    STATE_MARK,
+    USUAL,
+    Deployment,
+    Plan,
+    remove_leftovers,
+)
+from fixtures.system.snapstart.sessions import Attempt, Witness
+from fixtures.system.snapstart.system import FEATURES
+from reference.snapstart.controller.__main__ import parser as controller_parser
+from reference.snapstart.front.__main__ import parser as front_parser
+from reference.snapstart.node.__main__ import parser as node_parser
+
+ROOT = Path(__file__).parents[3]
+PARSERS = {"controller": controller_parser, "front": front_parser, "node": node_parser}
+#: What each program needs beside what a plan says.
+NEEDED = {
+    "controller": ["--store", "store"],
+    "front": ["--store", "store", "--listen", "127.0.0.1:1"],
+    "node": ["--name", "n", "--addresses", "127.60.0.0/24", "--state", "state"],
+}
+
+
+def parsed(program: str, further: list[str]) -> Any:
+    """What a program makes of its arguments."""
+    common = ["--kubeconfig", "file", "--http", "127.0.0.1:2"]
+    return PARSERS[program]().parse_args([*common, *NEEDED[program], *further])
+
+
+@pytest.mark.parametrize("program", USUAL)
+def test_usual_options_are_known(program: str) -> None:
+    """Each program MUST understand what it is usually told."""
+    parsed(program, Plan("ns").further(program, program))
+
+
+def test_each_mutant_is_known_to_its_program() -> None:
+    """Every mutant of the registry MUST be one that its program, or the part of a node, has."""
+    found = [m for m in load(ROOT / REGISTRY).values() if m.id.startswith("ss/") and m.kind == "ref"]
+    assert found
+    for mutant in found:
+        wrong: dict[str, list[str]] = {}
+        for part in mutant.spec:
+            wrong.setdefault(part["program"], []).append(part["mutant"])
+        for program in wrong:
+            runs = "node" if program in ("runtime", "driver") else program
+            told = parsed(runs, Plan("ns", mutants=wrong).further(runs, runs))
+            given = {
+                "driver": [told.driver_mutant] if runs == "node" else [],
+                "runtime": told.runtime_mutant if runs == "node" else [],
+            }.get(program, told.mutant)
+            assert given == wrong[program], mutant.id
+
+
+def test_options_of_one_node_are_its_own() -> None:
+    """Options of `node-1` MUST NOT be those of another node."""
+    plan = Plan("ns", options={"node-1": ["--label", "a=b"], "node": ["--cold-starts", "2"]})
+    assert parsed("node", plan.further("node", "node-1")).label == [("a", "b")]
+    other = parsed("node", plan.further("node", "node-0"))
+    assert (other.label, other.cold_starts) == ([], 2)
+
+
+def test_features_are_words_of_the_suite() -> None:
+    """What the reference has MUST be features of profile SNAPSTART."""
+    assert {KNOWN[name].profile for name in FEATURES} == {"SNAPSTART"}
+
+
+def test_manifests_are_those_of_the_kinds() -> None:
+    """Each kind that the suite installs MUST have its CRD."""
+    names = {yaml.safe_load(p.read_text())["spec"]["names"]["plural"] for p in _crds()}
+    assert names == {"sandboxsnapshots", "sandboxsnapshottasks", "snapshotclasses", "codeinterpreters"}
+
+
+def _crds() -> list[Path]:
+    return sorted((ROOT / "manifests" / "snapstart" / "crds").glob("*.yaml"))
+
+
+def test_an_attempt_survives_the_journal() -> None:
+    """What is noted of a request MUST be read back as it was."""
+    witness = Witness("boot", 1, "instance", 2, 3, "build", {"random": "ff", "numpy": None})
+    for found in (
+        Attempt(1.0, 2.0, "python", 200, {"name": "a"}, witness),
+        Attempt(1.0, 2.0, "python", 0, "cut", None),
+    ):
+        assert Attempt.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_what_a_node_started_is_found(tmp_path: Path) -> None:
+    """Processes with the state folder of a node in their environment MUST be found, and no others."""
+    found = Deployment.__new__(Deployment)
+    found.folder = tmp_path
+    found.nodes = {"a": None, "b": None}  # type: ignore[dict-item]
+    records = [
+        start_detached(
+            ["/bin/sleep", "60"],
+            tmp_path / "log",
+            environment=clean_environment({STATE_MARK: str(tmp_path / "nodes" / name)}),
+        )
+        for name in ("a", "b", "c")
+    ]
+    try:
+        assert {record.pid for record in found.processes()} == {records[0].pid, records[1].pid}
+        assert {record.pid for record in found.processes("b")} == {records[1].pid}
+    finally:
+        for record in records:
+            record.end(0)
+
+
+class Cluster:
+    """An API server with two process nodes of a run that was killed."""
+
+    def __init__(self) -> None:
+        self.deleted: list[tuple[str, str]] = []
+
+    def list(self, kind: Any, namespace: str | None = None, selector: str = "") -> list[Snapshot]:
+        """The nodes."""
+        assert selector == NAMESPACE_LABEL
+        return [Snapshot({"metadata": {"name": name}}) for name in ("n-0", "n-1")]
+
+    def delete(self, kind: Any, name: str, namespace: str | None = None) -> None:
+        """Note it."""
+        self.deleted.append((str(kind), name))
+
+
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    """Programs, what nodes had started, Nodes and folders of a killed run MUST go; others MUST stay."""
+    folder, sockets = tmp_path / "snapstart", tmp_path / "sockets"
+    sockets.mkdir()
+    marks = {"program": {}, "session": {STATE_MARK: str(folder / "ns" / "nodes" / "n-0")}}
+    marks["other"] = {STATE_MARK: str(tmp_path / "another" / "nodes" / "n-0")}
+    records = {
+        name: start_detached(["/bin/sleep", "60"], tmp_path / "log", environment=clean_environment(mark))
+        for name, mark in marks.items()
+    }
+    (folder / "ns").mkdir(parents=True)
+    records["program"].save(folder / "ns" / "controller.json")
+    cluster: Any = Cluster()
+    try:
+        remove_leftovers(cluster, folder, sockets)
+        assert [name for name, record in records.items() if record.alive] == ["other"]
+    finally:
+        records["other"].end(0)
+    assert sorted(cluster.deleted) == [("Lease", "n-0"), ("Lease", "n-1"), ("Node", "n-0"), ("Node", "n-1")]
+    assert not folder.exists()
+    assert not sockets.exists()
