@@ -5,6 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are drawn says something about the machine, and it may be busy.
+settings.register_profile("suite", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
+
+
+pytest.register_assert_rewrite("tests.unit.registries")
 
 
 @pytest.fixture(autouse=True)

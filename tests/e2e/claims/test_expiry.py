@@ -42,30 +42,48 @@ def test_expired_claim_says_so_before_it_is_deleted(make_pool, make_claim, sandb
         assert last_of_sandbox.object.resource_version < gone.object.resource_version
 
 
-@conformance(id="AS-L03", profile="CLAIMS", level="core", killers=["as/retain-leak", "as/skip-expire"])
-@pytest.mark.parametrize(
-    "finished",
-    [False, True],
-    ids=["running", "finished"],
-)
-def test_retained_claim_stays_without_its_sandbox(
-    make_pool, make_claim, make_pod_finish, sandboxes, wait, finished
-):
-    """With Retain an expired claim MUST stay, unbound and with ClaimExpired, and its sandbox MUST go."""
-    pool = make_pool(replicas=1)
-    claim = make_claim(pool, lifecycle={"shutdownTime": in_seconds(LIFETIME), "shutdownPolicy": "Retain"})
-    name = wait.until(claim, is_bound() & is_ready(), limit="claim_bind_warm").sandbox_name
-    if finished:
-        make_pod_finish(name)
-        wait.until(claim, is_finished(), limit="immediately")
-
+def expire(claim, name, sandboxes, wait):
+    """Return the claim when it has expired, stayed so, and its sandbox and Pod are gone."""
     wait.until(claim, is_not_ready("ClaimExpired"), limit="expiry_slack", grace=LIFETIME)
     wait.gone(sandboxes.named(name))
     wait.gone(sandboxes.pod(name))
     wait.until(claim, is_not_ready("ClaimExpired") & is_unbound(), limit="immediately")
+    return wait.holds(claim, is_not_ready("ClaimExpired") & is_unbound())
 
-    kept = wait.holds(claim, is_not_ready("ClaimExpired") & is_unbound())
-    assert is_finished()(kept) is finished
+
+@conformance(id="AS-L03", profile="CLAIMS", level="core", killers=["as/retain-leak", "as/skip-expire"])
+def test_retained_claim_stays_without_its_sandbox(make_pool, make_claim, sandboxes, wait):
+    """With Retain an expired claim MUST stay, unbound and with ClaimExpired, and its sandbox MUST go."""
+    pool = make_pool(replicas=1)
+    claim = make_claim(pool, lifecycle={"shutdownTime": in_seconds(LIFETIME), "shutdownPolicy": "Retain"})
+    name = wait.until(claim, is_bound() & is_ready(), limit="claim_bind_warm").sandbox_name
+
+    kept = expire(claim, name, sandboxes, wait)
+
+    assert not is_finished()(kept)
+    assert sandboxes.owned_by(claim) == []
+
+
+@conformance(
+    id="AS-L03b",
+    profile="CLAIMS",
+    level="core",
+    needs=["pod-status-control"],
+    killers=["as/retain-leak", "as/skip-expire"],
+)
+def test_retained_claim_of_an_ended_pod_stays_finished(
+    make_pool, make_claim, make_pod_finish, sandboxes, wait
+):
+    """With Retain an expired claim whose Pod had ended MUST stay, Finished, and its sandbox MUST go."""
+    pool = make_pool(replicas=1)
+    claim = make_claim(pool, lifecycle={"shutdownTime": in_seconds(LIFETIME), "shutdownPolicy": "Retain"})
+    name = wait.until(claim, is_bound() & is_ready(), limit="claim_bind_warm").sandbox_name
+    make_pod_finish(name)
+    wait.until(claim, is_finished(), limit="immediately")
+
+    kept = expire(claim, name, sandboxes, wait)
+
+    assert is_finished()(kept)
     assert sandboxes.owned_by(claim) == []
 
 

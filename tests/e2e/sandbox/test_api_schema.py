@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.conformance import conformance
-from fixtures.kube.client import ApiError
+from fixtures.kube.client import refusal
 from fixtures.kube.kinds import CLAIM, SANDBOX, TEMPLATE, WARM_POOL
 from fixtures.system.agent_sandbox.handles import pod_spec
 from fixtures.system.agent_sandbox.predicates import has_members
@@ -55,12 +55,9 @@ def test_api_refuses_what_is_wrong_and_fills_in_the_rest(api, namespace, make_po
     """The API MUST refuse bad values and missing references, fill in defaults, and scale pools by /scale."""
     if case in WRONG:
         kind, spec = WRONG[case]
-        refusal = None
-        try:
-            api.create(kind, {"metadata": {"name": "wrong"}, "spec": spec}, namespace)
-        except ApiError as err:
-            refusal = (err.status, err.reason)
-        assert refusal == (422, "Invalid")
+        refused = refusal(lambda: api.create(kind, {"metadata": {"name": "wrong"}, "spec": spec}, namespace))
+        assert refused is not None
+        assert (refused.status, refused.reason) == (422, "Invalid")
     elif case == "defaults":
         for kind, (spec, defaults) in FILLED_IN.items():
             api.create(kind, {"metadata": {"name": "brief"}, "spec": spec}, namespace)

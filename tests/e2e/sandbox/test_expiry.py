@@ -28,7 +28,8 @@ def test_expired_sandbox_says_so_and_loses_its_pod(sandboxes, static_volumes, wa
         shutdownPolicy=policy,
     )
     wait.until(sandbox, is_ready(), limit="claim_bind_cold")
-    claim = wait.current(sandboxes.child(PERSISTENT_VOLUME_CLAIM, "data-sandbox"))
+    # As it was at first: on a slow machine the sandbox, and it, may have gone since.
+    claim = wait.journal.history.of(PERSISTENT_VOLUME_CLAIM, name="data-sandbox")[0].object
 
     expired = wait.until(sandbox, is_not_ready("SandboxExpired"), limit="expiry_slack", grace=LIFETIME)
     wait.gone(sandboxes.pod("sandbox"), limit="expiry_slack")

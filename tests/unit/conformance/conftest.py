@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 
+# Before the first run in this process: modules that a run imports are forgotten after it, and parts of numpy
+# cannot be loaded a second time.
+import scipy.stats  # noqa: F401
+
 import fixtures.plugin
 import fixtures.testbed
 from fixtures.conformance import report, results

@@ -117,6 +117,7 @@ def test_4_when_a_module_cannot_be_collected(project: Project) -> None:
         (["--profile", "CLAIM"], "unknown profile 'CLAIM' in --profile; did you mean 'CLAIMS'?"),
         (["--limit", "claim_bind_wrm=3"], "did you mean 'claim_bind_warm'"),
         (["--limit", "claim_bind_warm"], "--limit takes NAME=SECONDS, not 'claim_bind_warm'"),
+        (["--draws", "0"], "--draws takes a number above 0, not 0"),
         (["--timeout-scale", "0"], "--timeout-scale must be a positive number"),
         (["--tool", "etcd=/nowhere/etcd"], "--tool etcd=/nowhere/etcd: there is no file /nowhere/etcd"),
         (["--tool", "etcd"], "--tool takes NAME=PATH, not 'etcd'"),
@@ -374,6 +375,71 @@ def test_the_header_says_what_is_unusual(project: Project) -> None:
     assert "limits: claim_bind_warm=20 s (flag, default 10 s)" in text
     assert "features: 1 inferred, declared: SandboxClaimPendingIPGrace" in text
     assert "cluster kwok, controller v0.5.6" in text
+
+
+#: What every GKE cluster needs.
+GKE = ["--cluster", "gke", "--gke-project", "p", "--gke-location", "europe-west4-a"]
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (["--node-image", "build"], "--node-image is for --cluster kind, not kwok"),
+        (["--node-label", "zone=a"], "--node-label is for --cluster kind, not kwok"),
+        (["--registry-prefix", "mirror.example"], "--registry-prefix is for --cluster kind, not kwok"),
+        (["--images-file", "images.toml"], "--images-file is for --cluster kind or gke, not kwok"),
+        (["--controller", "image:x@v0.5.6"], "--controller image:REF is for --cluster kind or gke, not kwok"),
+        (["--gke-project", "p"], "--gke-project is for --cluster gke, not kwok"),
+        (["--gke-location", "z"], "--gke-location is for --cluster gke, not kwok"),
+        (["--gke-machine-type", "m"], "--gke-machine-type is for --cluster gke, not kwok"),
+        (["--gke-release-channel", "rapid"], "--gke-release-channel is for --cluster gke, not kwok"),
+        (["--gke-gvisor-nodes", "1"], "--gke-gvisor-nodes is for --cluster gke, not kwok"),
+        (["--gke-expires-after", "9999"], "--gke-expires-after is for --cluster gke, not kwok"),
+        (["--yes-bill-project", "p"], "--yes-bill-project is for --cluster gke, not kwok"),
+        (["--dry-run"], "--dry-run is for --cluster gke, not kwok"),
+        (["--cluster", "gke", "--gke-project", "p"], "--cluster gke needs --gke-project NAME and"),
+        ([*GKE, "--node-image", "build"], "--node-image is for --cluster kind, not gke"),
+        ([*GKE, "--gke-expires-after", "60"], "--gke-expires-after takes 1800 to 604800 seconds, not 60"),
+        ([*GKE, "--gke-gvisor-nodes", "-1"], "--gke-gvisor-nodes takes a number from 0 on, not -1"),
+        (["--controller-in-cluster"], "--controller-in-cluster is for --cluster kind, not kwok"),
+        (["--cluster", "kind", "--node-label", "zone"], "--node-label takes NAME=VALUE, not 'zone'"),
+        (["--nodes", "-1"], "--nodes takes a number from 0 on, not -1"),
+    ],
+)
+def test_4_for_options_of_another_cluster(project: Project, args: list[str], error: str) -> None:
+    """An option that would have no effect, or cannot be meant, MUST be refused before anything is started."""
+    project.write(PASSES)
+
+    ended = project.run(*args)
+
+    assert ended.code == 4, ended.text
+    assert error in ended.text
+    assert project.log() == []
+
+
+def test_a_dry_run_prints_every_command_and_runs_none(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--dry-run MUST show what would be done, from the first look to the deletion, and need no yes for it."""
+    project.write(PASSES)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = ("--gke-machine-type=n2-standard-8", "--gke-release-channel=rapid", "--gke-gvisor-nodes=1")
+
+    ended = project.run(*GKE, *options, "--nodes=4", "--reuse-cluster=dev", "--dry-run")
+
+    assert ended.code == 0
+    lines = [line for line in ended.text.splitlines() if "gcloud" in line]
+    place = "--project=p --location=europe-west4-a --quiet"
+    assert lines[1] == f"gcloud container clusters list {place} '--format=json(name,location,resourceLabels)'"
+    assert lines[2].startswith(
+        f"gcloud container clusters create dev {place} --num-nodes=4 --machine-type=n2-standard-8 "
+        "--release-channel=rapid --labels=asc-expires="
+    )
+    assert "node-pools create gvisor --cluster=dev" in lines[3]
+    assert lines[4].startswith("KUBECONFIG=")
+    assert lines[-1] == f"gcloud container clusters delete dev {place}"
+    assert project.log() == []
+    assert not (project.path / "artifacts").exists()
 
 
 def test_every_option_is_in_one_group(project: Project) -> None:

@@ -198,6 +198,63 @@ def test_what_counts(
     assert [e.requirement.id for e in verdict.advisories] == ([] if counted else ["AS-C02"])
 
 
+NEW = {"promote_by": "2999-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("required", "calls", "levels", "code"),
+    [
+        ([NEW], ["passed"], "none none", 0),
+        ([NEW, NEW], ["passed", "failed"], "none none", 0),
+        ([NEW, NEW | {"level": "extended"}], ["undecided", "passed"], "none none", 0),
+        ([NEW, {"level": "extended"}], ["failed", "passed"], "none success", 0),
+        ([NEW, {"level": "extended"}], ["passed", "not-supported"], "unknown none", 3),
+        ([NEW, {"strength": "SHOULD"}], ["passed", "passed"], "none none", 0),
+        # Nothing passed at all: such a run proves nothing, gates or not.
+        ([NEW], ["failed"], "none none", 3),
+        ([{"strength": "SHOULD"}], ["passed"], "unknown none", 3),
+        ([], [], "unknown none", 3),
+    ],
+)
+def test_a_profile_on_trial_gates_nothing(
+    tmp_path: Path, required: list[dict[str, Any]], calls: list[str], levels: str, code: int
+) -> None:
+    """A profile whose requirements are all provisional MUST NOT count against a run, whatever became of them;
+    with --count-provisional it MUST.
+    """
+    listed = [requirement(n, **changes) for n, changes in enumerate(required, 1)]
+    records = [p for r, call in zip(listed, calls, strict=True) for p in phases(r, call)]
+
+    verdict = rendered(tmp_path, listed, records).verdict
+
+    [profile] = verdict.profiles
+    assert " ".join(profile.levels[level].result for level in ("core", "extended")) == levels
+    assert exitcodes.decide(verdict) == code
+    assert verdict.conformant is (code == 0)
+    assert verdict.counting_failures == ()
+    if "failed" in calls:
+        counted = write(tmp_path / "counted.jsonl", listed, records, countProvisional=True)
+        assert exitcodes.decide(render(read(counted)).verdict) == 1
+
+
+def test_a_profile_on_trial_stands_beside_others(tmp_path: Path) -> None:
+    """Failures of a profile on trial MUST leave the others what they are; the report MUST show them."""
+    good = requirement(1)
+    new = requirement(2, profile="ROLLOUT", **NEW)
+
+    rendering = rendered(
+        tmp_path, [good, new], phases(good) + phases(new, "failed"), profiles=["CLAIMS", "ROLLOUT"]
+    )
+
+    assert [(p.name, p.levels["core"].result) for p in rendering.verdict.profiles] == [
+        ("CLAIMS", "success"),
+        ("ROLLOUT", "none"),
+    ]
+    assert rendering.verdict.conformant
+    assert exitcodes.decide(rendering.verdict) == 0
+    assert [e.requirement.id for e in rendering.verdict.advisories] == [new.id]
+
+
 def test_exit_codes_win_in_order(tmp_path: Path) -> None:
     """4 MUST win over 2, 2 over 1, 1 over 3 and 3 over 0."""
     r = requirement(1)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import time
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -202,6 +206,40 @@ def test_reading_states_is_safe_while_the_watch_goes_on() -> None:
 
     assert [s.name for s in history.live(Busy())] == ["a"]  # type: ignore[arg-type]
     assert len(history) == 2
+
+
+def test_reading_states_is_safe_when_a_collection_lets_the_watch_go_on() -> None:
+    """A garbage collection in the middle of a copy MUST NOT let a watch change what is copied."""
+    history = History()
+
+    def appear(number: int) -> None:
+        history.record(float(number), POD, ADDED, build(POD, f"pod-{number}", number))
+
+    def watch() -> None:
+        for number in range(5000, 6000):
+            appear(number)
+            time.sleep(0)
+
+    def let_go(_phase: str, _info: dict[str, int]) -> None:
+        time.sleep(0.001)
+
+    # More than Python keeps free tuples for, so that copying makes new ones.
+    for number in range(5000):
+        appear(number)
+    thresholds = gc.get_threshold()
+    writer = threading.Thread(target=watch)
+    writer.start()
+    gc.callbacks.append(let_go)
+    gc.set_threshold(100, 1000, 1000)
+    try:
+        sizes = [len(history.live(POD)) for _ in range(5)]
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(let_go)
+        writer.join()
+
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > sizes[0]
 
 
 def test_iterating_is_safe_while_the_watch_goes_on() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +106,18 @@ class Sample:
     project: Project
     _prove: Callable[..., Proof]
 
-    def write(self, suite: str = SUITE, kills: dict[str, dict[str, str]] | None = None, **more: Any) -> None:
-        """Write the suite, with the mutants that its tests must notice; `more` fields for all mutants."""
+    def write(
+        self,
+        suite: str = SUITE,
+        kills: dict[str, dict[str, str]] | None = None,
+        *,
+        provisional: Collection[str] = (),
+        **more: Any,
+    ) -> None:
+        """Write the suite, with the mutants that its tests must notice; `more` fields for all mutants.
+
+        `provisional` tests are so in the roster alone.
+        """
         kills = KILLS if kills is None else kills
         folder = self.project.path / "tests" / "e2e"
         (folder / "test_sample.py").write_text(SYSTEM + suite, encoding="utf-8")
@@ -128,6 +138,9 @@ class Sample:
             for test in tests:
                 by_test.setdefault(test, []).append(name)
         requirements = [requirement(int(test[-2:]), *names) for test, names in by_test.items()]
+        requirements = [
+            replace(r, promote_by="2027-01-31") if r.id in provisional else r for r in requirements
+        ]
         text = Roster(tuple(sorted(requirements, key=lambda r: r.id))).to_yaml()
         (self.project.path / ROSTER).write_text(text, encoding="utf-8")
 

@@ -42,7 +42,7 @@ def test_what_is_not_green_is_named(results: Results, complaint: str) -> None:
     """Every chosen test MUST have run and passed, in a record that is whole; a MAY may fail."""
     found = _not_green(results, ["AS-C01"])
 
-    assert [text[: len(complaint)] for text in found] == ([complaint] if complaint else [])
+    assert [text[: len(complaint)] for _, text in found] == ([complaint] if complaint else [])
 
 
 def test_a_deadline_is_three_times_the_baseline_and_the_longest_wait() -> None:

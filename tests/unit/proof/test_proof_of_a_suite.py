@@ -99,6 +99,45 @@ def test_whatever_else_happens_is_no_kill(sample: Sample) -> None:
     assert "the proof does not hold: 8 problems" in done.text
 
 
+SURVIVOR = KILLS | {"as/harmless": {"AS-C01": "answer == 42"}}
+
+
+def test_a_provisional_test_counts_for_nothing_unless_it_is_asked_for(sample: Sample) -> None:
+    """What is wrong about a provisional test MUST be shown, and fail no proof."""
+    suite = SUITE.replace('"as/wrong", "as/silent"', '"as/wrong", "as/silent", "as/harmless"')
+    sample.write(suite, SURVIVOR, provisional=["AS-C01"])
+    shown = "AS-C01 × as/harmless: SURVIVED"
+
+    done = sample.prove()
+    assert (done.code, done.cells["AS-C01", "as/harmless"]) == (0, "SURVIVED"), done.text
+    assert f"provisional, counts for nothing: {shown}" in done.text
+    assert "the proof holds" in done.text
+
+
+@pytest.mark.parametrize("asked", [["--count-provisional"], ["--id", "AS-C01"]])
+def test_a_provisional_test_counts_where_it_is_asked_for(sample: Sample, asked: list[str]) -> None:
+    """All of them, or one that is named, MUST then be proven as others are."""
+    suite = SUITE.replace('"as/wrong", "as/silent"', '"as/wrong", "as/silent", "as/harmless"')
+    sample.write(suite, SURVIVOR, provisional=["AS-C01"])
+
+    done = sample.prove(*asked)
+
+    assert done.code == 1
+    assert "\nAS-C01 × as/harmless: SURVIVED" in done.text
+
+
+def test_a_provisional_test_that_is_red_is_left_out(sample: Sample) -> None:
+    """Where it fails without a mutant it MUST be named, meet none, and not keep others from their proof."""
+    sample.write(SUITE.replace("answer == 42", "answer == 43"), KILLS, provisional=["AS-C01"])
+
+    done = sample.prove()
+
+    assert done.code == 0, done.text
+    assert "left out, provisional and not green without a mutant:\n  AS-C01: FAILED" in done.text
+    assert set(done.cells) == {("AS-C02", "as/silent")}
+    assert sample.prove("--id", "AS-C01", "--artifacts", str(done.folder / "again")).code == 3
+
+
 def test_nothing_is_proven_on_a_red_baseline(sample: Sample) -> None:
     """Where a test does not pass on the right controller, the proof MUST end with 3 before any mutant."""
     sample.write(SUITE.replace("answer == 42", "answer == 43"), KILLS)
@@ -180,8 +219,8 @@ class TestCommandLine:
         common = right[: right.index("--proxied")]
         assert right[len(common) :] == ["--proxied", "--id=AS-C02"]
         assert wrong == [*common, "--cells", str(done.folder / "cells.json")]
-        assert common[:1] == ["--reuse-cluster"]
-        assert common[2].startswith("--seed=")
+        assert common[:3] == ["--cluster", "kwok", "--reuse-cluster"]
+        assert common[4].startswith("--seed=")
         assert common[-2:] == ["--controller", "v0.5.5"]
 
     def test_a_doctored_record_proves_nothing(self, sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
