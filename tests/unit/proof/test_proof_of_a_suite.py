@@ -149,6 +149,16 @@ def test_nothing_is_proven_on_a_red_baseline(sample: Sample) -> None:
     assert not (done.folder / "mutants").exists()
 
 
+@pytest.mark.parametrize(("chosen", "met"), [([], 3), (["--id", "AS-C01"], 1), (["--id", "AS-C02"], 2)])
+def test_a_single_mutant_meets_the_chosen_requirements(sample: Sample, chosen: list[str], met: int) -> None:
+    """`pytest --mutant` MUST run all requirements against the mutant, or only those that --id names."""
+    sample.write()
+
+    done = sample.project.run("--mutant", "as/silent", *chosen, "--collect-only", "-q")
+
+    assert done.text.count("as/silent]") == met, done.text
+
+
 class TestCommandLine:
     """What is said and done before and between the runs."""
 
