@@ -42,7 +42,7 @@ get)
     cp go.mod "$here/last-go.mod" ;;
 build)
     if [ -f "$here/slow" ]; then sleep 60 & echo "$$ $!" > "$here/pids"; wait; fi
-    if [ -f "$here/pause" ]; then sleep "$(cat "$here/pause")"; fi
+    while [ -f "$here/hold" ]; do sleep 0.05; done
     if says build-error >&2; then exit 1; fi
     while [ "$1" != -o ]; do shift; done
     if [ -f main.go ]; then content=$(cat main.go); else content="built $3"; fi
@@ -59,8 +59,12 @@ class FakeGo:
     path: Path
 
     def says(self, what: str, text: str = "") -> None:
-        """Set an answer: version, needs (go.mod's go line), download-error, build-error, slow, pause."""
+        """Set an answer: version, needs (go.mod's go line), download-error, build-error, slow, hold."""
         (self.path.parent / "fake" / what).write_text(text)
+
+    def unsays(self, what: str) -> None:
+        """Take an answer back."""
+        (self.path.parent / "fake" / what).unlink()
 
     def text(self, what: str) -> str:
         """What a call left behind; empty when there was none."""

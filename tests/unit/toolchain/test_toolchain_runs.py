@@ -19,6 +19,9 @@ from fixtures.toolchain.versions import GoBin
 
 ROOT = Path(__file__).parents[3]
 
+#: Seconds after which a run has hung.
+PATIENCE = 60
+
 #: One run that gets the tool "gadget", which is built with the fake go.
 RUN = """
 import dataclasses, sys
@@ -50,7 +53,7 @@ def start() -> subprocess.Popen[str]:
 
 
 def until(happened: Any, what: str) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -58,19 +61,22 @@ def until(happened: Any, what: str) -> None:
 
 def test_two_runs_at_once_build_once(machine: Any) -> None:
     """The second run MUST wait for the first, say so, and use what it made."""
-    machine.says("pause", "1")
+    machine.says("hold")
     first = start()
     until(lambda: machine.calls("build"), "the first run builds")
     second = start()
+    assert second.stderr is not None
+    said = second.stderr.readline()
+    machine.unsays("hold")
 
-    outputs = [run.communicate(timeout=20) for run in (first, second)]
+    outputs = [run.communicate(timeout=PATIENCE) for run in (first, second)]
 
+    assert "waiting for another run that prepares gadget v0.8.0" in said
     assert [run.returncode for run in (first, second)] == [0, 0], outputs
     origins = [out.split()[0] for out, _ in outputs]
     assert origins == ["build", "cache"]
     assert outputs[0][0].split()[1] == outputs[1][0].split()[1]
     assert len(machine.calls("build")) == 1
-    assert "waiting for another run that prepares gadget v0.8.0" in outputs[1][1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -83,7 +89,7 @@ def test_killed_run_leaves_no_entry_and_no_process(machine: Any, tmp_path: Path,
     assert all(psutil.pid_exists(pid) for pid in pids)
 
     run.send_signal(number)
-    _, err = run.communicate(timeout=10)
+    _, err = run.communicate(timeout=PATIENCE)
 
     assert run.returncode != 0, err
     until(lambda: not any(map(alive, pids)), f"{pids} end")
@@ -99,14 +105,14 @@ def test_run_killed_at_once_leaves_nothing_in_the_way(machine: Any, tmp_path: Pa
     until(lambda: machine.text("pids").endswith("\n"), "the build runs")
     group = int(machine.text("pids").split()[0])
     run.kill()
-    run.communicate(timeout=10)
+    run.communicate(timeout=PATIENCE)
     os.killpg(group, signal.SIGKILL)
     cache = Cache(tmp_path / "cache")
     assert list((cache.root / "tmp").iterdir()) != []
 
-    (machine.path.parent / "fake" / "slow").unlink()
+    machine.unsays("slow")
     again = start()
-    out, err = again.communicate(timeout=20)
+    out, err = again.communicate(timeout=PATIENCE)
 
     assert out.startswith("build "), err
     assert list((cache.root / "tmp").iterdir()) == []
@@ -117,6 +123,27 @@ def alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_signal_while_a_command_is_started_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between the start of a child and its being known MUST end it, too."""
+    children: list[subprocess.Popen[str]] = []
+    popen = subprocess.Popen
+
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
+        children.append(popen(*arguments, **options))
+        signal.raise_signal(signal.SIGINT)
+        return children[0]
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            process.run(["/bin/sleep", "60"], cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, limit=60)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert children[0].poll() == -signal.SIGTERM
 
 
 def test_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
