@@ -7,20 +7,19 @@ import asyncio
 import contextlib
 import datetime
 import sys
-from pathlib import Path
 from typing import Final
 
+from reference import admission
 from reference.api import Api
-from reference.commandline import add_namespaces, command_line
+from reference.commandline import add_namespaces, command_line, run_program
 from reference.events import Recorder
-from reference.program import Address, listening, log_as_json, run, status_pages
+from reference.program import listening, status_pages
 from reference.snapstart import keys
 from reference.snapstart.controller.artifacts import Limits
 from reference.snapstart.controller.controller import Controller
 from reference.snapstart.controller.metrics import Metrics
 from reference.snapstart.controller.mutants import FIRED, MUTANTS, mutated
 from reference.snapstart.controller.passes import Tools
-from reference.snapstart.controller.webhook import tls
 from reference.snapstart.store.options import add_store_options, open_store
 
 #: The field manager of its writes and the source of its Events.
@@ -68,9 +67,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="S",
         help="seconds that a task stays after its agent has answered (default: %(default)g)",
     )
-    add("--webhook", type=Address.parse, metavar="HOST:PORT", help="where the validating webhook is (HTTPS)")
-    add("--webhook-certificate", type=Path, metavar="FILE", help="its certificate chain, PEM")
-    add("--webhook-key", type=Path, metavar="FILE", help="its private key, PEM")
+    admission.add_options(found, "webhook", "where the validating webhook is")
     add(
         "--code-interpreters",
         action="store_true",
@@ -111,10 +108,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     )
     try:
         async with contextlib.AsyncExitStack() as stack:
-            if arguments.webhook is not None:
-                context = tls(arguments.webhook_certificate, arguments.webhook_key)
-                application = parts.webhook(api).application()
-                await stack.enter_async_context(listening(application, arguments.webhook, context))
+            webhook = parts.webhook(api).application()
+            await stack.enter_async_context(admission.serving(webhook, arguments, "webhook"))
             await stack.enter_async_context(listening(pages, arguments.http))
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             tasks.create_task(controller.run())
@@ -128,14 +123,7 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the program; its exit code."""
-    found = parser()
-    arguments = found.parse_args()
-    if arguments.webhook is not None and not (arguments.webhook_certificate and arguments.webhook_key):
-        found.error(
-            "--webhook needs --webhook-certificate and --webhook-key: an API server asks over HTTPS only"
-        )
-    log_as_json()
-    return run(serve(arguments))
+    return run_program(parser(), serve, complaint=lambda given: admission.complaint(given, "webhook"))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from reference.snapstart.controller.planner import Plan
 from reference.snapstart.kinds import Sandbox, SandboxSnapshot, SandboxSnapshotTask
 
 if TYPE_CHECKING:
-    from reference.snapstart.controller.passes import Pass
+    from reference.snapstart.controller.passes import Pass, Record
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Flow:
         record = await on.read_record()
         facts = await on.read_facts(record)
         plan = on.planner.advance(record.manifest, facts)
-        record = await on.write_record(record, plan)
+        record = await self.record(on, record, plan)
         await self.announce(on, plan)
         await self.publish(on, plan)
         started = is_started(on.parts.builds.under_way(plan.manifest), facts.sandboxes, facts.tasks)
@@ -79,10 +79,14 @@ class Flow:
             await self.report(on, plan, started=False)
         if refusals := await self.start(on, plan, facts):
             plan = on.planner.refused(plan, facts, refusals)
-            record = await on.write_record(record, plan)
+            record = await self.record(on, record, plan)
         await self.report(on, plan, started=True)
         kept = await self.clean_up(on, plan, facts)
         return self.again(on, plan, facts, kept)
+
+    async def record(self, on: Pass, record: Record, plan: Plan) -> Record:
+        """Write the plan's record. Raises StoreError, or Conflict if somebody else has."""
+        return await on.write_record(record, plan)
 
     # -- deletion ----------------------------------------------------------
 

@@ -80,12 +80,16 @@ class Index:
 
     def complete(self, begun: Path, record: Record) -> None:
         """Let the artifact in a folder of `begin` be there. Raises OSError: then it is not."""
-        with (begun / _RECORD).open("w") as file:
-            file.write(record.to_json())
-            file.flush()
-            os.fsync(file.fileno())
-        _sync(begun)
-        begun.rename(self.place(record.artifact.namespace, record.artifact.key))
+        try:
+            with (begun / _RECORD).open("w") as file:
+                file.write(record.to_json())
+                file.flush()
+                os.fsync(file.fileno())
+            _sync(begun)
+            begun.rename(self.place(record.artifact.namespace, record.artifact.key))
+        except OSError:
+            self.abandon(begun)
+            raise
         _sync(self._folder)
 
     def abandon(self, begun: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
@@ -96,6 +97,22 @@ class HalfArtifact(ZygoteDriver):
         """What was recorded must be there."""
 
 
+class Careless(Index):
+    """See `Unwritten`."""
+
+    def complete(self, begun: Path, record: Record) -> None:
+        """However much of it could be written."""
+        with suppress(OSError):
+            (begun / "artifact.json").write_text(record.to_json())
+        begun.rename(self.place(record.artifact.namespace, record.artifact.key))
+
+
+class Unwritten(ZygoteDriver):
+    """An artifact is there although its record could not be written entirely."""
+
+    index = Careless
+
+
 class EndlessProver(Prover):
     """Some day the page will be there."""
 
@@ -137,5 +154,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "no-namespace": Mutant(NoNamespace, ("SS-K1", "SS-K4")),
     "half-artifact": Mutant(HalfArtifact, ("SS-K5",)),
     "endless-retry": Mutant(EndlessRetry, ("RW-8",)),
+    "unwritten": Mutant(Unwritten, ("SS-X6",)),
     "shared-sockets": Mutant(SharedSockets, ("SS-P5",)),
 }

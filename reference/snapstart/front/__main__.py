@@ -7,6 +7,7 @@ import asyncio
 import sys
 from typing import Final
 
+from reference import admission
 from reference.api import Api
 from reference.commandline import add_namespaces, command_line, run_program
 from reference.objects import name_of, namespace_of
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="never look for a snapshot: every session is cold or from a pool",
     )
+    admission.add_options(found, "refills", "where the API server asks for the keys of what pools make")
     return found
 
 
@@ -82,7 +84,11 @@ async def serve(arguments: argparse.Namespace) -> None:
         async with listening(pages, arguments.http), asyncio.TaskGroup() as tasks:
             tasks.create_task(objects.informers.run())
             await objects.informers.until_synced()
-            async with listening(front.application(), arguments.listen):
+            refills = parts.refills(api, lookup).application()
+            async with (
+                admission.serving(refills, arguments, "refills"),
+                listening(front.application(), arguments.listen),
+            ):
                 await asyncio.Event().wait()
     finally:
         await store.close()
@@ -91,7 +97,7 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the program; its exit code."""
-    return run_program(parser(), serve)
+    return run_program(parser(), serve, complaint=lambda given: admission.complaint(given, "refills"))
 
 
 if __name__ == "__main__":

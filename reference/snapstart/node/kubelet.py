@@ -41,6 +41,8 @@ from reference.workqueue import WorkQueue
 
 _LOG = logging.getLogger(__name__)
 
+#: Reason of a Pod whose process cannot be started on this machine.
+START_ERROR: Final = "StartError"
 #: Seconds at most until a failed step of a Pod is tried again.
 _LONGEST_BACKOFF: Final = 5.0
 #: Seconds until what a Pod waits for (an address, a ConfigMap) is looked for again.
@@ -167,7 +169,7 @@ class Kubelet:
         except Unsupported as err:
             await self._over(pod, entry, "Unsupported", str(err))
         except OSError as err:
-            await self._over(pod, entry, "StartError", f"the process cannot be started: {err}")
+            await self._over(pod, entry, START_ERROR, f"the process cannot be started: {err}")
         return None
 
     def _accept(self, pod: Object) -> Entry:

@@ -103,12 +103,17 @@ class Ledger:
         return list(self._entries.values())
 
     def put(self, entry: Entry) -> None:
-        """Add or replace an entry; it is on disk when this returns, whole or as before."""
+        """Add or replace an entry; it is on disk when this returns. Raises OSError: then all is as before."""
         folder = self._folder / entry.uid
-        (folder / "workspace").mkdir(parents=True, exist_ok=True)
-        temporary = folder / "entry.tmp"
-        temporary.write_text(json.dumps(entry.to_dict()))
-        temporary.replace(folder / "entry.json")
+        try:
+            (folder / "workspace").mkdir(parents=True, exist_ok=True)
+            temporary = folder / "entry.tmp"
+            temporary.write_text(json.dumps(entry.to_dict()))
+            temporary.replace(folder / "entry.json")
+        except OSError:
+            if entry.uid not in self._entries:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         self._entries[entry.uid] = entry
 
     def remove(self, uid: str) -> None:

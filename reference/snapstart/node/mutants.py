@@ -19,7 +19,7 @@ from reference.processes import ProcessIdentity
 from reference.snapstart.fired import fired
 from reference.snapstart.kinds import SandboxSnapshot
 from reference.snapstart.node.agent import Agent, inventory
-from reference.snapstart.node.kubelet import Kubelet
+from reference.snapstart.node.kubelet import START_ERROR, Kubelet
 from reference.snapstart.node.ledger import RESTORED, Entry
 from reference.snapstart.node.parts import Parts
 from reference.snapstart.node.pods import requested
@@ -111,6 +111,18 @@ class DeathUnseen(Kubelet):
 
     async def _report_end(self, pod: Object, entry: Entry) -> None:
         fired("death-unseen")
+
+
+class RoomAwaited(Kubelet):
+    """A Pod whose process cannot be started, because the disk is full say, stays Pending."""
+
+    async def _over(
+        self, pod: Object, entry: Entry | None, reason: str, message: str, code: int | None = None
+    ) -> None:
+        if reason == START_ERROR:
+            fired("room-awaited")
+            return
+        await super()._over(pod, entry, reason, message, code)
 
 
 class ProcessKept(Kubelet):
@@ -224,6 +236,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "late-key": Mutant(Parts(kubelet=LateKey), ("SS-S1",)),
     "ready-unasked": Mutant(Parts(kubelet=ReadyUnasked), ("SS-F7",)),
     "death-unseen": Mutant(Parts(kubelet=DeathUnseen), ("SS-B7", "SS-S7")),
+    "room-awaited": Mutant(Parts(kubelet=RoomAwaited), ("SS-X5",)),
     "process-kept": Mutant(Parts(kubelet=ProcessKept), ("SS-B9",)),
     # M41
     "failure-in-snapshot": Mutant(Parts(kubelet=FailureInSnapshot), ("SS-S7",)),

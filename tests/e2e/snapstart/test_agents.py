@@ -5,6 +5,7 @@ from __future__ import annotations
 from fixtures.conformance import conformance, provisional
 from fixtures.journal import Ref
 from fixtures.journal.predicates import Predicate
+from fixtures.kube.client import refusal
 from fixtures.kube.kinds import SNAPSHOT, SNAPSHOT_TASK
 from fixtures.system.snapstart.views import Task
 
@@ -85,6 +86,42 @@ def test_agents_write_the_status_of_tasks_only(snapstart):
     assert of_tasks
     assert of_snapshots
     assert not of_tasks & of_snapshots
+
+
+#: What could be written of tasks and snapshots.
+WRITES = {
+    "status of tasks": (SNAPSHOT_TASK, "status"),
+    "tasks": (SNAPSHOT_TASK, None),
+    "snapshots": (SNAPSHOT, None),
+    "status of snapshots": (SNAPSHOT, "status"),
+}
+
+
+@conformance(
+    id="SS-B11d", profile="SNAPSTART", level="extended", features=FORK, killers=["ss/agent-writes-snapshot"]
+)
+def test_agents_may_write_the_status_of_tasks_only(snapstart):
+    """The account of an agent MUST be allowed to write the status of tasks, and nothing else of tasks and
+    snapshots.
+    """
+
+    def allowed(account):
+        with snapstart.acting_as(account) as api:
+            # Whether somebody may do a thing is asked before whether there is anything to do it to.
+            refused = {
+                what: refusal(
+                    lambda kind=kind, part=part: api.patch(
+                        kind, "none", {}, snapstart.namespace, subresource=part
+                    )
+                )
+                for what, (kind, part) in WRITES.items()
+            }
+        assert {error.status for error in refused.values()} <= {403, 404}
+        return [what for what, error in refused.items() if error.status == 404]
+
+    # Else nobody is ever forbidden anything here.
+    assert allowed("stranger") == []
+    assert allowed("agent") == ["status of tasks"]
 
 
 @conformance(id="SS-B10", profile="SNAPSTART", level="extended", features=FORK, killers=["ss/M34"])

@@ -54,6 +54,15 @@ def test_alone_holds_one_context_only(tmp_path: Path) -> None:
     assert alone.kubeconfig.stat().st_mode & 0o077 == 0
 
 
+def test_alone_with_a_token_has_no_other_credential(tmp_path: Path) -> None:
+    """A program that gets a token MUST get it in the place of what the context has."""
+    source = two_contexts(tmp_path)
+    alone = Connection(source, "here").alone(tmp_path / "alone", token="secret")
+
+    content = yaml.safe_load(alone.kubeconfig.read_text())
+    assert content["users"] == [{"name": "u-here", "user": {"token": "secret"}}]
+
+
 def test_alone_replaces_an_older_one(tmp_path: Path) -> None:
     """A kubeconfig of an earlier start MUST be overwritten."""
     source = two_contexts(tmp_path)

@@ -6,11 +6,14 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from fixtures.system.fulldisk import full_disk
 from reference.snapstart.store.faults import Fault, FaultyStore
 from reference.snapstart.store.sqlite import SqliteStore
 from reference.snapstart.store.store import Conflict, Stored, StoreError
@@ -134,6 +137,44 @@ def test_file_that_is_no_database(tmp_path: Path) -> None:
                 await store.get("a")
         with pytest.raises(StoreError):
             await writer.put("a", "one", None)
+
+    with_stores(tmp_path / "store.db", body)
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """On a full disk writes MUST be StoreErrors, and reads that or right; with room again both MUST work."""
+
+    async def body(writer: SqliteStore, reader: SqliteStore) -> None:
+        version = await writer.put("a", "one", None)
+        with full_disk(psutil.Process()):
+            with pytest.raises(StoreError):
+                await writer.put("a", "two", version)
+            with pytest.raises(StoreError):
+                await writer.delete("a", version)
+            for store in (writer, reader):
+                with suppress(StoreError):
+                    assert await store.get("a") == Stored("one", version)
+        assert await reader.get("a") == Stored("one", version)
+        await writer.put("a", "two", version)
+
+    with_stores(tmp_path / "store.db", body)
+
+
+def test_full_file_system(tmp_path: Path) -> None:
+    """Where SQLite itself says that there is no room, the StoreError MUST say so, too."""
+
+    class Small(SqliteStore):
+        def _connect(self, uri: str) -> sqlite3.Connection:
+            found = super()._connect(uri)
+            found.execute("PRAGMA max_page_count = 8")
+            return found
+
+    async def body(writer: SqliteStore, _reader: SqliteStore) -> None:
+        small = Small(tmp_path / "small.db", writable=True)
+        with pytest.raises(StoreError, match="database or disk is full"):
+            await small.put("a", "x" * 100_000, None)
+        await small.put("a", "one", None)
+        await small.close()
 
     with_stores(tmp_path / "store.db", body)
 

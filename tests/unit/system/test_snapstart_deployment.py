@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
 
 from fixtures.conformance.features import FEATURES as KNOWN
 from fixtures.conformance.mutants import REGISTRY, load
+from fixtures.kube.connection import Connection, open_kubeconfig
 from fixtures.kube.snapshot import Snapshot
 from fixtures.processes import clean_environment, start_detached
+from fixtures.system.nursery import Nursery
+from fixtures.system.snapstart.accounts import ACCOUNTS, MANIFEST, STRANGER, Accounts
 from fixtures.system.snapstart.deployment import (
     NAMESPACE_LABEL,
     STATE_MARK,
@@ -88,6 +93,32 @@ def test_manifests_are_those_of_the_kinds() -> None:
 
 def _crds() -> list[Path]:
     return sorted((ROOT / "manifests" / "snapstart" / "crds").glob("*.yaml"))
+
+
+def test_each_account_is_bound_to_what_it_may_do() -> None:
+    """Every account of a program MUST be in the manifest, and be bound there."""
+    objects = list(yaml.safe_load_all(MANIFEST.read_text()))
+    made = {o["metadata"]["name"] for o in objects if o["kind"] == "ServiceAccount"}
+    bound = {s["name"] for o in objects if o["kind"] == "ClusterRoleBinding" for s in o["subjects"]}
+    assert made == bound == set(ACCOUNTS.values()) - {STRANGER}
+
+
+def test_a_wrong_program_is_bound_by_no_account(tmp_path: Path) -> None:
+    """A program that is wrong MUST be free to do wrong; the right ones beside it MUST have their accounts."""
+
+    def own(**mutants: Sequence[str]) -> set[str]:
+        folder = tmp_path / "-".join(("d", *mutants))
+        connection = Connection(tmp_path / "kubeconfig", "test")
+        nursery = cast(Nursery, SimpleNamespace(cluster=tmp_path))
+        accounts = Accounts(tmp_path / "accounts")
+        plan = Plan("ns", mutants=mutants)
+        made = Deployment(plan, connection, folder, tmp_path / "s", accounts, nursery, 1.0)
+        return {name for name, path in made.credentials.items() if path == accounts.of(name)}
+
+    (tmp_path / "kubeconfig").write_text(open_kubeconfig("http://127.0.0.1:1", "test"))
+    assert own() == set(ACCOUNTS)
+    assert own(front=["user-key"], driver=["unproven"]) == set(ACCOUNTS) - {"front"}
+    assert own(node=["late-key"]) == set(ACCOUNTS) - {"node", "agent"}
 
 
 def test_an_attempt_survives_the_journal() -> None:

@@ -22,6 +22,7 @@ from reference.snapstart.controller.mutants.acts import (
     SessionAsSource,
     TaskFirst,
     TemplateWithPool,
+    Unrecorded,
     WaitForDeadNodes,
 )
 from reference.snapstart.controller.mutants.inputs import (
@@ -89,6 +90,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "session-as-source": _with(flow=SessionAsSource()),
     "task-first": _with(flow=TaskFirst()),
     "template-with-pool": _with(templates=TemplateWithPool),
+    "unrecorded": _with(flow=Unrecorded()),
     "wait-for-dead-nodes": _with(flow=WaitForDeadNodes()),
 }
 

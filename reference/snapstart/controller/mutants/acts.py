@@ -26,9 +26,10 @@ from reference.snapstart.kinds import (
     SandboxWarmPool,
 )
 from reference.snapstart.records import ArtifactSet
+from reference.snapstart.store.store import StoreError
 
 if TYPE_CHECKING:
-    from reference.snapstart.controller.passes import Pass
+    from reference.snapstart.controller.passes import Pass, Record
 
 # -- builds ----------------------------------------------------------------
 
@@ -120,6 +121,17 @@ def _has_failed(sandbox: Object) -> bool:
 
 
 # -- order -----------------------------------------------------------------
+
+
+class Unrecorded(Flow):
+    """M36: what a record cannot be made to say is taken to be said by it."""
+
+    async def record(self, on: Pass, record: Record, plan: Plan) -> Record:
+        try:
+            return await super().record(on, record, plan)
+        except StoreError:
+            fired("unrecorded")
+            return dataclasses.replace(record, manifest=plan.manifest)
 
 
 class WaitForDeadNodes(Flow):

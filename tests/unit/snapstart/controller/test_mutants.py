@@ -23,6 +23,7 @@ from reference.snapstart.kinds import (
     SandboxSnapshot,
     SandboxWarmPool,
 )
+from reference.snapstart.store.store import StoreError
 from tests.unit.snapstart.controller.conftest import MakeWorld
 from tests.unit.snapstart.controller.world import World
 
@@ -230,6 +231,17 @@ def failed_session(world: World) -> object:
     return world.phase()
 
 
+def full_store(world: World) -> object:
+    """The phase with artifacts that no record can name."""
+    world.create_snapshot()
+    world.reconcile()
+    world.answer()
+    world.store.full = True
+    with suppress(StoreError):
+        world.reconcile()
+    return world.phase()
+
+
 def dead_node(world: World) -> object:
     """Whether a snapshot with an artifact on a dead node can be deleted, and its record with it."""
     settled(world)
@@ -280,6 +292,7 @@ STORIES: dict[str, Seen] = {
     "restore-failure-in-status": failed_session,
     "session-as-source": sources,
     "task-first": cleaning,
+    "unrecorded": full_store,
     "wait-for-dead-nodes": dead_node,
 }
 #: Those whose story is in the self-tests of what they change.

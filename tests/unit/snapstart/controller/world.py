@@ -44,13 +44,13 @@ TTL = datetime.timedelta(seconds=5)
 
 
 class MemoryStore:
-    """A store that keeps its records in a dictionary; `down` while it is out of order."""
+    """A store that keeps its records in a dictionary; while `down` it fails, while `full` its writes do."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._version = 0
         self.records: dict[str, Stored] = {}
-        self.down = False
+        self.down = self.full = False
 
     async def get(self, key: str) -> Stored | None:
         self._check()
@@ -65,6 +65,8 @@ class MemoryStore:
         found = self.records.get(key)
         if (found.version if found else None) != version:
             raise Conflict(key)
+        if self.full:
+            raise StoreError("database or disk is full")
         self._log("put", key)
         self._version += 1
         self.records[key] = Stored(text, self._version)

@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures.system.fulldisk import full_disk
 from reference.snapstart.drivers.driver import Artifact
 from reference.snapstart.drivers.index import Index, IndexBusyError, Record, digest
 
@@ -56,6 +58,14 @@ def test_an_unfinished_artifact_is_removed_by_the_next_process(index: Index, tmp
     after = again(index, tmp_path)
     assert [path.name for path in (tmp_path / "index").iterdir()] == ["lock"]
     after.close()
+
+
+def test_an_artifact_that_finds_no_room_leaves_nothing(index: Index, tmp_path: Path) -> None:
+    """What cannot be written entirely MUST be an error and not be there, not in part either."""
+    with full_disk(psutil.Process()), pytest.raises(OSError):
+        index.complete(index.begin(), record())
+    assert index.all() == []
+    assert [path.name for path in (tmp_path / "index").iterdir()] == ["lock"]
 
 
 def test_a_removed_artifact_leaves_nothing(index: Index, tmp_path: Path) -> None:

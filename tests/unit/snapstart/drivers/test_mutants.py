@@ -35,6 +35,7 @@ NOTICED: Final[Mapping[str, tuple[Check, str]]] = {
     "slow-restore": (checks.a_restore_loads_nothing_again, "a restore took 1"),
     "no-namespace": (checks.artifacts_belong_to_a_namespace, "is another's"),
     "half-artifact": (captures.a_capture_that_is_cut_off_leaves_nothing, "no template"),
+    "unwritten": (captures.an_artifact_that_finds_no_room_is_none, "there is an artifact"),
     "endless-retry": (captures.a_status_page_that_is_not_there_fails, "it still asks"),
 }
 

@@ -70,6 +70,12 @@ def empty_pool(world: World) -> object:
     return world.started
 
 
+def refill(world: World) -> object:
+    """What becomes of a pool's member without a snapshot."""
+    world.api.remove(SandboxSnapshot, "snap")
+    return world.refill(world.member()).complaints
+
+
 def placement(world: World) -> object:
     """The node that a restored session asks for."""
     world.session()
@@ -96,6 +102,7 @@ STORIES: dict[str, Story] = {
     "path-shown": answers,
     "pool-hit-restores": pool_hit,
     "record-not-validated": recreated_template,
+    "refill-refused": refill,
     "restore-first": pool_hit,
     "session-pinned": placement,
     "store-error-fails": store_down,

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixtures.system.fulldisk import full_disk
 from reference.processes import ProcessIdentity
 from reference.snapstart.kinds import LIVE_KEYS, MODE_VARIABLE, SNAPSHOT_KEY
 from reference.snapstart.node import status
@@ -211,6 +213,20 @@ def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
     ledger.remove("u")
     assert Ledger(tmp_path).list() == []
     assert list((tmp_path / "pods").iterdir()) == []
+
+
+def test_an_entry_that_finds_no_room_leaves_nothing(tmp_path: Path) -> None:
+    """On a full disk a new entry MUST NOT be there, not even in part, and a known one MUST stay as it was."""
+    ledger = Ledger(tmp_path)
+    with full_disk(psutil.Process()), pytest.raises(OSError):
+        ledger.put(ENTRY)
+    assert ledger.get("u") is None
+    assert list((tmp_path / "pods").iterdir()) == []
+    ledger.put(ENTRY)
+    with full_disk(psutil.Process()), pytest.raises(OSError):
+        ledger.put(STARTED)
+    assert ledger.get("u") == ENTRY
+    assert Ledger(tmp_path).list() == [ENTRY]
 
 
 def test_the_last_words_are_the_end_of_the_log(tmp_path: Path) -> None:

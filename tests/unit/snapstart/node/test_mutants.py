@@ -10,8 +10,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from fixtures.system.fulldisk import full_disk
 from reference.objects import annotations_of
 from reference.snapstart.fired import FIRED
 from reference.snapstart.kinds import inventory_annotation
@@ -146,6 +148,21 @@ def test_ready_unasked(folder: Path) -> None:
             await found.until_ready("p")
             with pytest.raises(OSError):
                 await found.told("p")
+
+    asyncio.run(test())
+
+
+def test_room_awaited(folder: Path) -> None:
+    """A Pod whose record finds no room is not said to have failed."""
+
+    async def test() -> None:
+        async with wrong(folder, "room-awaited") as found:
+            with full_disk(psutil.Process()):
+                found.pod("p")
+                await found.cluster.until(lambda: acts("room-awaited") > 0)
+            found.pod("later")
+            await found.until_ready("later")
+            assert "status" not in found.cluster.get("pods", "p", NAMESPACE)
 
     asyncio.run(test())
 
