@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fixtures.conformance import conformance, provisional
 from fixtures.kube.kinds import EVENT
+from fixtures.system.rollout.handles import BOOTS_A_SECOND
 
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
@@ -19,7 +20,7 @@ def test_template_stays_while_an_answer_goes_on(rollout):
     """A template MUST stay while an actor of it answers; afterwards the actor MUST be suspended, and both
     MUST go.
     """
-    agent, blue = rollout.ready_agent()
+    agent, blue = rollout.ready_agent(message=f"one {BOOTS_A_SECOND}")
     stream = agent.start("s-1", stream_for=10)
     actor = rollout.begun(stream).actor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.conformance import conformance, provisional
+from fixtures.system.rollout.handles import BOOTS_A_SECOND
 
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
@@ -25,9 +26,7 @@ def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
     """
     # A pool without workers: no golden of it can ever be started.
     rollout.pool("empty", replicas=0)
-    # A golden that boots for a second is made in an earlier second than every later one: who goes by times of
-    # creation, whose grain that is, takes none of these for older (BG-D6 is about that).
-    agent, blue = rollout.ready_agent(message="one workload-boot=after:1")
+    agent, blue = rollout.ready_agent(message=f"one {BOOTS_A_SECOND}")
 
     agent.patch(config("two", "empty"))
     stuck = agent.next_template(blue, ready=False)

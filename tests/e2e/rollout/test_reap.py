@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.conformance import conformance, provisional
+from fixtures.system.rollout.handles import BOOTS_A_SECOND
 from fixtures.system.rollout.rpcproxy import Fault
 
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
@@ -47,7 +48,7 @@ def test_running_actor_of_a_superseded_template_is_left_until_it_is_suspended(ro
     """An actor that runs MUST be left alone, and its template kept, until it is suspended; then both MUST
     go.
     """
-    agent, blue = rollout.ready_agent()
+    agent, blue = rollout.ready_agent(message=f"one {BOOTS_A_SECOND}")
     actor = agent.send("s-1").actor
     rollout.actor_is(actor, "SUSPENDED")
     rollout.wake(actor)
