@@ -13,7 +13,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-R05",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/strand-live", "bg/suspend-recompute", "bg/v1"],
 )
 def test_template_stays_while_an_answer_goes_on(rollout):
@@ -47,7 +47,7 @@ def test_template_stays_while_an_answer_goes_on(rollout):
     profile="ROLLOUT",
     level="extended",
     strength="SHOULD",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateEchoWorkload"],
     killers=["bg/silent-block"],
 )
 def test_blocked_retirement_is_told(rollout, wait):
@@ -71,7 +71,13 @@ def test_blocked_retirement_is_told(rollout, wait):
     assert blocked[0]["count"] == 1
 
 
-@conformance(id="BG-R17", profile="ROLLOUT", level="core", killers=["bg/no-inflight-count", "bg/v1"])
+@conformance(
+    id="BG-R17",
+    profile="ROLLOUT",
+    level="core",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/no-inflight-count", "bg/v1"],
+)
 def test_first_of_two_turns_does_not_suspend_the_actor(rollout):
     """While a session has two turns the end of the first MUST NOT suspend the actor; that of the last MUST,
     once.

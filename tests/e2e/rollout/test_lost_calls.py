@@ -37,7 +37,7 @@ def test_retirement_goes_on_after_a_failed_call(rollout, method, action):
     id="BG-R12",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/template-first"],
 )
 @pytest.mark.parametrize("step", ["DeleteActor", "GetActor"])
@@ -63,7 +63,7 @@ def test_retirement_goes_on_after_a_crash(rollout, step):
     id="BG-RO3",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateEchoWorkload"],
     killers=["bg/no-reresolve"],
 )
 def test_request_is_resolved_anew_where_its_template_is_gone(rollout):

@@ -17,7 +17,7 @@ def config(message, pool):
     id="BG-R08",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/wedge-nonready", "bg/v1"],
 )
 def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
@@ -44,7 +44,7 @@ def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
     id="BG-I2",
     profile="ROLLOUT",
     level="extended",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateEchoWorkload"],
     killers=["bg/blind-mark"],
 )
 def test_template_that_becomes_ready_under_its_mark_is_spared(deploy):

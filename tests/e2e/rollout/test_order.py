@@ -19,7 +19,7 @@ ATTEMPTS = 5
     id="BG-R07",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentBlueGreen"],
+    features=["SandboxAgentBlueGreen", "SubstrateEchoWorkload"],
     killers=["bg/generation-only", "bg/v1"],
 )
 @pytest.mark.parametrize("what", ["spec", "model"])
@@ -85,7 +85,7 @@ def test_desired_template_is_strictly_first(rollout):
     id="BG-R06",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/never-retire", "bg/v1"],
 )
 def test_many_changes_at_once_end_on_the_last(rollout, wait):
@@ -106,7 +106,7 @@ def test_many_changes_at_once_end_on_the_last(rollout, wait):
     id="BG-D6",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/order-by-creation", "bg/v1"],
 )
 def test_later_of_two_changes_in_one_second_stays(rollout):
@@ -145,7 +145,7 @@ def test_later_of_two_changes_in_one_second_stays(rollout):
     id="BG-R07b",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateEchoWorkload"],
     killers=["bg/revive-retiring"],
 )
 def test_template_on_its_way_out_is_made_anew(rollout):

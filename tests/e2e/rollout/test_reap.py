@@ -13,7 +13,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C19",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/v1"],
 )
 def test_actors_of_other_agents_and_of_current_templates_stay(rollout):
@@ -41,7 +41,7 @@ def test_actors_of_other_agents_and_of_current_templates_stay(rollout):
     id="BG-C20",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/force-suspend", "bg/strand-live", "bg/v1"],
 )
 def test_running_actor_of_a_superseded_template_is_left_until_it_is_suspended(rollout):
@@ -72,7 +72,7 @@ def test_running_actor_of_a_superseded_template_is_left_until_it_is_suspended(ro
     id="BG-C21",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/reap-active"],
 )
 def test_idle_actors_of_the_active_template_are_not_reaped(rollout):
