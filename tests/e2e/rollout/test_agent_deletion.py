@@ -15,6 +15,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C24",
     profile="ROLLOUT",
     level="core",
+    features=["SubstrateEchoWorkload"],
     killers=["bg/finalizer-early", "bg/delete-stuck"],
 )
 def test_nothing_is_left_of_a_deleted_agent(rollout, wait):
@@ -39,7 +40,13 @@ def test_nothing_is_left_of_a_deleted_agent(rollout, wait):
     assert [c.source for c in rollout.calls("SuspendActor", actor=actor) if c.ok] == ["controller"]
 
 
-@conformance(id="BG-R18", profile="ROLLOUT", level="core", killers=["bg/leave-goldens"])
+@conformance(
+    id="BG-R18",
+    profile="ROLLOUT",
+    level="core",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/leave-goldens"],
+)
 @pytest.mark.parametrize("step", ["building", "stuck", "retiring"])
 def test_agent_can_be_deleted_at_every_step_of_a_rollout(rollout, wait, step):
     """An agent MUST go at every step of a rollout, with all goldens, actors, templates and Secrets of it."""

@@ -12,7 +12,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C07",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentBlueGreen"],
+    features=["SandboxAgentBlueGreen", "SubstrateEchoWorkload"],
     killers=["bg/serve-unready", "bg/ready-newest"],
 )
 def test_old_template_serves_until_the_new_one_is_ready(rollout, wait):

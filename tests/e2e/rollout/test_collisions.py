@@ -20,7 +20,7 @@ PAIRS = {
     id="BG-RO2",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateEchoWorkload"],
     killers=["bg/raw-session-id"],
 )
 @pytest.mark.parametrize("pair", sorted(PAIRS))
@@ -42,7 +42,7 @@ def test_different_sessions_share_no_actor(rollout, pair):
     id="BG-R14",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/reap-prefix-miss", "bg/v1"],
 )
 def test_no_stale_actor_of_a_long_session_id_is_left(rollout):
@@ -60,7 +60,9 @@ def test_no_stale_actor_of_a_long_session_id_is_left(rollout):
     assert [rollout.actor(actor) for actor in actors] == [None] * 3
 
 
-@conformance(id="BG-I8", profile="ROLLOUT", level="core", killers=["bg/v1"])
+@conformance(
+    id="BG-I8", profile="ROLLOUT", level="core", features=["SubstrateEchoWorkload"], killers=["bg/v1"]
+)
 def test_rollout_of_one_agent_touches_nothing_of_another(rollout):
     """The rollout of one agent MUST NOT touch templates or actors of another whose name begins the same."""
     foo, foo_blue = rollout.ready_agent("foo")

@@ -8,7 +8,13 @@ from fixtures.journal.predicates import condition
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-R22", profile="ROLLOUT", level="core", killers=["bg/ready-newest"])
+@conformance(
+    id="BG-R22",
+    profile="ROLLOUT",
+    level="core",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/ready-newest"],
+)
 def test_conditions_tell_the_life_of_an_agent(rollout, wait):
     """An agent MUST be Ready from its first Ready template on, and Accepted as long as its configuration is
     right.

@@ -20,7 +20,7 @@ ANSWER_ACROSS_A_CHANGE = (Stream("s-1"), Say("one"), Pause(LATEST_STEP), HangUp(
     id="BG-I11",
     profile="ROLLOUT",
     level="extended",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload", "SubstrateOwned"],
     killers=["bg/template-first"],
 )
 def test_rollouts_survive_crashes(rollout, chance, draws, steady_requests, wait, step):
@@ -46,7 +46,7 @@ def test_rollouts_survive_crashes(rollout, chance, draws, steady_requests, wait,
     id="BG-I10",
     profile="ROLLOUT",
     level="extended",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload", "SubstrateOwned"],
     killers=["bg/strand-live"],
 )
 def test_drawn_interleavings_end_well(ordeal, falsify):

@@ -11,7 +11,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C08",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentBlueGreen"],
+    features=["SandboxAgentBlueGreen", "SubstrateEchoWorkload"],
     killers=["bg/sticky-session", "bg/request-cut"],
 )
 def test_next_message_goes_to_the_new_template_and_open_answers_go_on(rollout):

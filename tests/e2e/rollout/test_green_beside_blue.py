@@ -13,7 +13,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C03",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentBlueGreen"],
+    features=["SandboxAgentBlueGreen", "SubstrateEchoWorkload"],
     killers=["bg/in-place-update", "bg/v1"],
 )
 @pytest.mark.parametrize("kind", ["declarative", "byo"])

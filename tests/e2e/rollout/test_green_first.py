@@ -11,7 +11,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C14",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/early-retire"],
 )
 def test_old_template_goes_only_after_the_new_one_is_ready(rollout):

@@ -11,7 +11,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-R04",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/sticky-session", "bg/split-brain", "bg/request-cut"],
 )
 def test_no_request_fails_while_templates_change(rollout, steady_requests):

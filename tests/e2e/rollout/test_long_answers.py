@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fixtures.conformance import conformance, provisional
 from fixtures.kube.kinds import EVENT
+from fixtures.system.rollout.handles import BOOTS_A_SECOND
 
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
@@ -12,14 +13,14 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-R05",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/strand-live", "bg/suspend-recompute", "bg/v1"],
 )
 def test_template_stays_while_an_answer_goes_on(rollout):
     """A template MUST stay while an actor of it answers; afterwards the actor MUST be suspended, and both
     MUST go.
     """
-    agent, blue = rollout.ready_agent()
+    agent, blue = rollout.ready_agent(message=f"one {BOOTS_A_SECOND}")
     stream = agent.start("s-1", stream_for=10)
     actor = rollout.begun(stream).actor
 
@@ -46,7 +47,7 @@ def test_template_stays_while_an_answer_goes_on(rollout):
     profile="ROLLOUT",
     level="extended",
     strength="SHOULD",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateEchoWorkload"],
     killers=["bg/silent-block"],
 )
 def test_blocked_retirement_is_told(rollout, wait):
@@ -70,7 +71,13 @@ def test_blocked_retirement_is_told(rollout, wait):
     assert blocked[0]["count"] == 1
 
 
-@conformance(id="BG-R17", profile="ROLLOUT", level="core", killers=["bg/no-inflight-count", "bg/v1"])
+@conformance(
+    id="BG-R17",
+    profile="ROLLOUT",
+    level="core",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/no-inflight-count", "bg/v1"],
+)
 def test_first_of_two_turns_does_not_suspend_the_actor(rollout):
     """While a session has two turns the end of the first MUST NOT suspend the actor; that of the last MUST,
     once.

@@ -8,7 +8,9 @@ from fixtures.kube.kinds import ACTOR_TEMPLATE
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-R19", profile="ROLLOUT", level="extended", killers=["bg/churn"])
+@conformance(
+    id="BG-R19", profile="ROLLOUT", level="extended", features=["SubstrateEchoWorkload"], killers=["bg/churn"]
+)
 def test_template_that_was_deleted_is_made_anew(rollout):
     """A template that somebody deletes MUST be made anew, and sessions MUST go on with it."""
     agent, template = rollout.ready_agent()
@@ -25,7 +27,13 @@ def test_template_that_was_deleted_is_made_anew(rollout):
     assert after.template == anew.name
 
 
-@conformance(id="BG-R20", profile="ROLLOUT", level="extended", killers=["bg/worker-loss-ignored"])
+@conformance(
+    id="BG-R20",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/worker-loss-ignored"],
+)
 def test_session_goes_on_after_its_worker_was_lost(rollout):
     """A session whose worker is lost in the middle of an answer MUST be served again afterwards."""
     agent, _ = rollout.ready_agent()

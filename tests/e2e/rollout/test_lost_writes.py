@@ -53,7 +53,7 @@ def test_retirement_goes_on_after_a_failed_write(deploy, wait, write):
     id="BG-D16",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateOwned"],
     killers=["bg/golden-by-status"],
 )
 def test_golden_that_no_status_names_goes_with_its_template(deploy):

@@ -12,7 +12,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C18",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/never-retire"],
 )
 def test_only_what_is_superseded_goes(rollout):

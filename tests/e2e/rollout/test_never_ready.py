@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.conformance import conformance, provisional
+from fixtures.system.rollout.handles import BOOTS_A_SECOND
 
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
@@ -16,7 +17,7 @@ def config(message, pool):
     id="BG-R08",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/wedge-nonready", "bg/v1"],
 )
 def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
@@ -25,7 +26,7 @@ def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
     """
     # A pool without workers: no golden of it can ever be started.
     rollout.pool("empty", replicas=0)
-    agent, blue = rollout.ready_agent()
+    agent, blue = rollout.ready_agent(message=f"one {BOOTS_A_SECOND}")
 
     agent.patch(config("two", "empty"))
     stuck = agent.next_template(blue, ready=False)
@@ -43,7 +44,7 @@ def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
     id="BG-I2",
     profile="ROLLOUT",
     level="extended",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateEchoWorkload"],
     killers=["bg/blind-mark"],
 )
 def test_template_that_becomes_ready_under_its_mark_is_spared(deploy):

@@ -11,7 +11,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C10",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentBuffering"],
+    features=["SandboxAgentBuffering", "SubstrateEchoWorkload"],
     killers=["bg/no-buffer"],
 )
 def test_request_waits_for_a_free_worker(deploy):
@@ -40,7 +40,7 @@ def test_request_waits_for_a_free_worker(deploy):
     id="BG-R09",
     profile="ROLLOUT",
     level="extended",
-    features=["SandboxAgentBuffering"],
+    features=["SandboxAgentBuffering", "SubstrateEchoWorkload"],
     killers=["bg/no-buffer"],
 )
 def test_waiting_request_follows_the_template_and_can_be_given_up(deploy):

@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.conformance import conformance, provisional
 from fixtures.journal.predicates import condition
+from fixtures.system.rollout.handles import BOOTS_A_SECOND
 from fixtures.system.rollout.rpcproxy import Fault
 
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
@@ -18,14 +19,15 @@ ATTEMPTS = 5
     id="BG-R07",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentBlueGreen"],
+    features=["SandboxAgentBlueGreen", "SubstrateEchoWorkload"],
     killers=["bg/generation-only", "bg/v1"],
 )
 @pytest.mark.parametrize("what", ["spec", "model"])
 @pytest.mark.parametrize("when", ["building", "ready"])
 def test_turning_back_takes_effect(rollout, steady_requests, what, when):
     """Turning back to an earlier configuration MUST take effect; its successor MUST NOT serve anew."""
-    agent, first = rollout.ready_agent(message="one")
+    one = f"one {BOOTS_A_SECOND}"
+    agent, first = rollout.ready_agent(message=one)
 
     def change(word):
         if what == "spec":
@@ -36,7 +38,7 @@ def test_turning_back_takes_effect(rollout, steady_requests, what, when):
     change("two workload-boot=after:2" if when == "building" else "two")
     second = agent.green_template(first) if when == "ready" else agent.next_template(first, ready=False)
     was_building = not second.ready
-    change("one" if what == "spec" else "m-1")
+    change(one if what == "spec" else "m-1")
     allowed = {first.name} if when == "building" else {second.name, first.name}
     with steady_requests(agent, rate=4, sessions=3) as load:
         rollout.is_built_or_gone(second)
@@ -83,7 +85,7 @@ def test_desired_template_is_strictly_first(rollout):
     id="BG-R06",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/never-retire", "bg/v1"],
 )
 def test_many_changes_at_once_end_on_the_last(rollout, wait):
@@ -104,17 +106,18 @@ def test_many_changes_at_once_end_on_the_last(rollout, wait):
     id="BG-D6",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/order-by-creation", "bg/v1"],
 )
 def test_later_of_two_changes_in_one_second_stays(rollout):
     """Of two changes within a second the later one MUST stay, whatever the names of their templates."""
-    agent, template = rollout.ready_agent(message="base")
+    start = f"base {BOOTS_A_SECOND}"
+    agent, template = rollout.ready_agent(message=start)
     known, word_of = [template], {}
-    for word in ("one", "two", "base"):
+    for word in ("one", "two", start):
         agent.edit(word)
-        known.append(agent.next_template(*known))
-        rollout.settles(agent, on=known[-1].name)
+        # Where it is made twice the second one stays.
+        known.append(rollout.settles(agent, on=agent.next_template(*known).name))
         word_of[known[-1].name] = word
     # Times of creation have a grain of a second. Where they are equal the names would decide: the wrong way.
     base = known[-1]
@@ -127,11 +130,9 @@ def test_later_of_two_changes_in_one_second_stays(rollout):
         same_second = early.metadata["creationTimestamp"] == late.metadata["creationTimestamp"]
         if same_second:
             break
-        rollout.settles(agent, on=last)
-        known += [early, late]
-        agent.edit("base")
-        known.append(agent.template_named(base.name, *known))
-        rollout.settles(agent, on=base.name)
+        known += [early, late, rollout.settles(agent, on=last)]
+        agent.edit(start)
+        known.append(rollout.settles(agent, on=base.name))
     rollout.decided(same_second, f"{ATTEMPTS} pairs of templates were made in different seconds")
     remaining = rollout.settles(agent, on=last)
     answer = agent.send("s-1")
@@ -144,7 +145,7 @@ def test_later_of_two_changes_in_one_second_stays(rollout):
     id="BG-R07b",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentSafeRetirement"],
+    features=["SandboxAgentSafeRetirement", "SubstrateEchoWorkload"],
     killers=["bg/revive-retiring"],
 )
 def test_template_on_its_way_out_is_made_anew(rollout):

@@ -14,7 +14,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C23",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/outage-wedge", "bg/no-retry", "bg/v1"],
 )
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -11,7 +11,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C26",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentBlueGreen"],
+    features=["SandboxAgentBlueGreen", "SubstrateEchoWorkload"],
     killers=["bg/shared-secret"],
 )
 def test_golden_answers_with_its_own_config(rollout):

@@ -33,7 +33,13 @@ def test_template_of_another_owner_is_not_taken_over(rollout, wait):
     assert [o.uid for o in kept.owners] == [o.uid for o in foreign.owners]
 
 
-@conformance(id="BG-R21", profile="ROLLOUT", level="extended", killers=["bg/finalizer-early"])
+@conformance(
+    id="BG-R21",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/finalizer-early"],
+)
 def test_agent_that_is_made_anew_adopts_nothing_old(rollout, wait):
     """An agent that is deleted and made anew MUST have a template and sessions of its own."""
     agent, template = rollout.ready_agent()

@@ -9,7 +9,9 @@ from fixtures.conformance import conformance, provisional
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-C09", profile="ROLLOUT", level="core", killers=["bg/no-hold"])
+@conformance(
+    id="BG-C09", profile="ROLLOUT", level="core", features=["SubstrateEchoWorkload"], killers=["bg/no-hold"]
+)
 @pytest.mark.parametrize(("status", "times", "asked"), [(503, 3, 4), (404, 1, 1)], ids=["ill", "no-page"])
 def test_message_is_passed_on_once_its_actor_can_be_reached(rollout, status, times, asked):
     """A message MUST be passed on only once its actor runs and answers for its health with less than 500."""
@@ -25,7 +27,13 @@ def test_message_is_passed_on_once_its_actor_can_be_reached(rollout, status, tim
     assert max(resumed.ended, questions[-1].ended) <= message.began
 
 
-@conformance(id="BG-C09b", profile="ROLLOUT", level="extended", killers=["bg/no-hold"])
+@conformance(
+    id="BG-C09b",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/no-hold"],
+)
 def test_actor_that_cannot_be_reached_is_told(deploy):
     """Where an actor cannot be reached the user MUST be told which, and it MUST get no message."""
     rollout = deploy(options={"gateway": ["--patience", "2"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fixtures.conformance import conformance, provisional
+from fixtures.system.rollout.handles import BOOTS_A_SECOND
 from fixtures.system.rollout.rpcproxy import Fault
 
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
@@ -12,7 +13,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C19",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/v1"],
 )
 def test_actors_of_other_agents_and_of_current_templates_stay(rollout):
@@ -40,14 +41,14 @@ def test_actors_of_other_agents_and_of_current_templates_stay(rollout):
     id="BG-C20",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/force-suspend", "bg/strand-live", "bg/v1"],
 )
 def test_running_actor_of_a_superseded_template_is_left_until_it_is_suspended(rollout):
     """An actor that runs MUST be left alone, and its template kept, until it is suspended; then both MUST
     go.
     """
-    agent, blue = rollout.ready_agent()
+    agent, blue = rollout.ready_agent(message=f"one {BOOTS_A_SECOND}")
     actor = agent.send("s-1").actor
     rollout.actor_is(actor, "SUSPENDED")
     rollout.wake(actor)
@@ -71,7 +72,7 @@ def test_running_actor_of_a_superseded_template_is_left_until_it_is_suspended(ro
     id="BG-C21",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/reap-active"],
 )
 def test_idle_actors_of_the_active_template_are_not_reaped(rollout):

@@ -15,7 +15,7 @@ pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
     id="BG-C22",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/reap-fatal"],
 )
 @pytest.mark.parametrize("code", ["INTERNAL", "FAILED_PRECONDITION", "ABORTED", "NOT_FOUND"])
@@ -45,7 +45,7 @@ def test_error_while_reaping_fails_no_pass(rollout, wait, code):
     id="BG-R16",
     profile="ROLLOUT",
     level="extended",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/reap-fatal"],
 )
 def test_actor_woken_between_look_and_deletion_lives_on(rollout):

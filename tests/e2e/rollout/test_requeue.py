@@ -16,7 +16,7 @@ PASSES = 3
     id="BG-R15",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/slow-requeue"],
 )
 def test_blocked_retirement_is_tried_again_every_period(deploy):

@@ -7,7 +7,13 @@ from fixtures.conformance import conformance, provisional
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-C06", profile="ROLLOUT", level="core", killers=["bg/split-brain", "bg/serve-unready"])
+@conformance(
+    id="BG-C06",
+    profile="ROLLOUT",
+    level="core",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/split-brain", "bg/serve-unready"],
+)
 def test_requests_go_to_the_active_template(rollout):
     """New work MUST go to the most desired Ready template; without any template a request MUST be told so."""
     rollout.deployment.controller.pause()

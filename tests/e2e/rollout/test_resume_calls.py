@@ -7,7 +7,13 @@ from fixtures.conformance import conformance, provisional
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-C12", profile="ROLLOUT", level="core", killers=["bg/double-resume"])
+@conformance(
+    id="BG-C12",
+    profile="ROLLOUT",
+    level="core",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/double-resume"],
+)
 def test_only_a_suspended_actor_is_resumed(rollout):
     """A suspended actor MUST be resumed for a message; one that runs MUST NOT be."""
     agent, _ = rollout.ready_agent()

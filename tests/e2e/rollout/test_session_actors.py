@@ -16,7 +16,7 @@ UUID = "11111111-2222-4333-8444-555555555555"
     id="BG-C05",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentBlueGreen"],
+    features=["SandboxAgentBlueGreen", "SubstrateEchoWorkload"],
     killers=["bg/salt-id"],
 )
 @pytest.mark.parametrize("session", ["sess-1", UUID])

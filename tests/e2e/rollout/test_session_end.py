@@ -7,7 +7,13 @@ from fixtures.conformance import conformance, provisional
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-K24", profile="ROLLOUT", level="extended", killers=["bg/delete-active-only"])
+@conformance(
+    id="BG-K24",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/delete-active-only"],
+)
 def test_end_of_a_session_removes_its_actors_of_all_templates(deploy):
     """The end of a session MUST remove its actors of all retained templates, and of none, and no others."""
     rollout = deploy(dialect="retain")
@@ -35,7 +41,13 @@ def test_end_of_a_session_removes_its_actors_of_all_templates(deploy):
     assert {t.uid for t in agent.templates()} == {blue.uid, green.uid}
 
 
-@conformance(id="BG-K34", profile="ROLLOUT", level="extended", killers=["bg/early-retire"])
+@conformance(
+    id="BG-K34",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/early-retire"],
+)
 def test_nothing_goes_but_the_actor_of_a_session_that_ends(deploy):
     """Where sessions stay on their template none MUST be retired; a session's end MUST remove one actor."""
     rollout = deploy(dialect="pinned")

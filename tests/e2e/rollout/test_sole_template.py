@@ -9,7 +9,7 @@ from fixtures.conformance import conformance
     id="BG-C13",
     profile="ROLLOUT",
     level="core",
-    features=["SandboxAgentRetirement"],
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/retire-last"],
 )
 def test_sole_template_is_left_alone(rollout):

@@ -42,7 +42,13 @@ def test_actor_id_that_is_no_dns_label_is_refused(substrates, name):
     assert code == "INVALID_ARGUMENT"
 
 
-@conformance(id="BG-SUB-9c", profile="ROLLOUT", level="extended", killers=["bg/create-unchecked"])
+@conformance(
+    id="BG-SUB-9c",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateAtespaces"],
+    killers=["bg/create-unchecked"],
+)
 def test_actor_in_a_missing_atespace_is_refused(substrates):
     """CreateActor MUST refuse an atespace that does not exist with FAILED_PRECONDITION."""
     if not substrates.ate.has_atespaces:

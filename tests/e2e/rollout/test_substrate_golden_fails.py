@@ -8,7 +8,13 @@ from fixtures.system.rollout.templates import in_phase
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-SUB-2", profile="ROLLOUT", level="extended", killers=["bg/golden-gives-up"])
+@conformance(
+    id="BG-SUB-2",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/golden-gives-up"],
+)
 def test_failing_golden_keeps_trying_and_holds_one_worker(substrates, wait):
     """While its golden cannot boot a template MUST stay in ResumeGoldenActor, and hold one worker."""
     pool = substrates.pool(replicas=2)

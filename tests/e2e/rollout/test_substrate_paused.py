@@ -7,7 +7,13 @@ from fixtures.conformance import conformance, provisional
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-SUB-6b", profile="ROLLOUT", level="extended", killers=["bg/delete-running"])
+@conformance(
+    id="BG-SUB-6b",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateEchoWorkload", "SubstratePause"],
+    killers=["bg/delete-running"],
+)
 def test_paused_actor_can_only_be_resumed(substrates):
     """A paused actor MUST NOT be deleted or suspended, and MUST be resumed with its memory."""
     actor = substrates.actor(substrates.ready_template(substrates.pool()))

@@ -31,7 +31,13 @@ def test_actor_runs_on_a_free_worker_that_its_template_selects(substrates):
     assert second.resume().worker == running.worker
 
 
-@conformance(id="BG-SUB-8b", profile="ROLLOUT", level="extended", killers=["bg/golden-memory"])
+@conformance(
+    id="BG-SUB-8b",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/golden-memory"],
+)
 def test_resumed_actor_has_its_own_memory_and_a_new_one_that_of_the_golden(substrates):
     """An actor MUST be resumed from its latest snapshot, and a new one from its template's golden."""
     template = substrates.ready_template(substrates.pool(replicas=2))

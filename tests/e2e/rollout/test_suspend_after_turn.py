@@ -7,7 +7,13 @@ from fixtures.conformance import conformance, provisional
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-@conformance(id="BG-C11", profile="ROLLOUT", level="core", killers=["bg/no-suspend"])
+@conformance(
+    id="BG-C11",
+    profile="ROLLOUT",
+    level="core",
+    features=["SubstrateEchoWorkload"],
+    killers=["bg/no-suspend"],
+)
 def test_actor_is_suspended_once_after_its_turn(rollout):
     """After the last body is closed the actor MUST be suspended, once; a message without session MUST be
     refused.

@@ -379,6 +379,9 @@ def test_the_header_says_what_is_unusual(project: Project) -> None:
 
 #: What every GKE cluster needs.
 GKE = ["--cluster", "gke", "--gke-project", "p", "--gke-location", "europe-west4-a"]
+#: What every endpoint needs.
+THERE = ["--reuse-cluster", "dev", "--rollout-target", "endpoint:ate.example:443"]
+ROUTER = ["--rollout-router", "http://router.example"]
 
 
 @pytest.mark.parametrize(
@@ -404,9 +407,22 @@ GKE = ["--cluster", "gke", "--gke-project", "p", "--gke-location", "europe-west4
         (["--controller-in-cluster"], "--controller-in-cluster is for --cluster kind, not kwok"),
         (["--cluster", "kind", "--node-label", "zone"], "--node-label takes NAME=VALUE, not 'zone'"),
         (["--nodes", "-1"], "--nodes takes a number from 0 on, not -1"),
+        (["--rollout-target", "endpont:x:1"], "unknown substrate 'endpont:x:1' in --rollout-target"),
+        (["--rollout-target", "reel"], "did you mean 'real'?"),
+        (["--rollout-target", "endpoint"], "needs a host and a port, not ''"),
+        (["--rollout-target", "endpoint:443"], "needs a host and a port, not '443'"),
+        (["--rollout-target", "endpoint:h:0"], "needs a host and a port, not 'h:0'"),
+        (["--rollout-target", "endpoint:h:65536"], "needs a host and a port, not 'h:65536'"),
+        (["--rollout-target", "endpoint:h:https"], "needs a host and a port, not 'h:https'"),
+        (["--rollout-target", "endpoint:h:443"], "needs --rollout-router http://HOST[:PORT], through"),
+        ([*THERE, "--rollout-router", "router:80"], "actors are reached, not 'router:80'"),
+        ([*THERE, *ROUTER, "--rollout-ca", "no.pem"], "--rollout-ca no.pem: there is no such file"),
+        ([*THERE[2:], *ROUTER], "name it with --cluster existing or --reuse-cluster NAME"),
+        (ROUTER, "--rollout-router is for --rollout-target endpoint:HOST:PORT, not reference"),
+        (["--rollout-ca", "x"], "--rollout-ca is for --rollout-target endpoint:HOST:PORT, not reference"),
     ],
 )
-def test_4_for_options_of_another_cluster(project: Project, args: list[str], error: str) -> None:
+def test_4_for_options_that_cannot_be_meant(project: Project, args: list[str], error: str) -> None:
     """An option that would have no effect, or cannot be meant, MUST be refused before anything is started."""
     project.write(PASSES)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from .conftest import Project
 
 EVERY_ENDING = '''
@@ -367,6 +369,31 @@ def test_exclusive_tests_run_alone(project: Project) -> None:
         elif what == "ends":
             running.remove(name)
     assert shared_together
+
+
+@pytest.mark.parametrize(("target", "most"), [("reference", 2), ("real", 1)])
+def test_tests_take_turns_on_one_substrate(
+    project: Project, monkeypatch: pytest.MonkeyPatch, target: str, most: int
+) -> None:
+    """Where rollouts share a substrate, two tests of them MUST NOT run at once; elsewhere they do."""
+    monkeypatch.setenv("STUB_FEATURES", "SandboxAgentTemplates")
+    project.write('''
+        @claims(1, profile="ROLLOUT")
+        @pytest.mark.parametrize("n", range(6))
+        def test_rollout(n):
+            """It MUST hold."""
+            stub_testbed.note("begins")
+            time.sleep(0.3)
+            stub_testbed.note("ends")
+    ''')
+
+    options = ("--profile", "ROLLOUT", "--rollout-target", target)
+    ended = project.run_child("-n2", "--dist", "load", *options)
+
+    assert ended.code == 0, ended.text
+    steps = [line.split()[0] for line in project.log()]
+    running = [steps[: n + 1].count("begins") - steps[: n + 1].count("ends") for n in range(len(steps))]
+    assert max(running) == most
 
 
 def test_exclusive_tests_come_last(project: Project) -> None:
