@@ -58,15 +58,8 @@ def run_program(
     parser: argparse.ArgumentParser,
     serve: Callable[[argparse.Namespace], Coroutine[Any, Any, None]],
     argv: Sequence[str] | None = None,
-    *,
-    complaint: Callable[[argparse.Namespace], str | None] = lambda _: None,
 ) -> int:
-    """Parse the arguments and serve until told to end; the exit code (see `reference.program.run`).
-
-    `complaint` says what is wrong with the arguments as a whole, None if nothing is.
-    """
+    """Parse the arguments and serve until told to end; the exit code (see `reference.program.run`)."""
     arguments = parser.parse_args(argv)
-    if (wrong := complaint(arguments)) is not None:
-        parser.error(wrong)
     log_as_json()
     return run(serve(arguments))

@@ -7,19 +7,20 @@ import asyncio
 import contextlib
 import datetime
 import sys
+from pathlib import Path
 from typing import Final
 
-from reference import admission
 from reference.api import Api
-from reference.commandline import add_namespaces, command_line, run_program
+from reference.commandline import add_namespaces, command_line
 from reference.events import Recorder
-from reference.program import listening, status_pages
+from reference.program import Address, listening, log_as_json, run, status_pages
 from reference.snapstart import keys
 from reference.snapstart.controller.artifacts import Limits
 from reference.snapstart.controller.controller import Controller
 from reference.snapstart.controller.metrics import Metrics
 from reference.snapstart.controller.mutants import FIRED, MUTANTS, mutated
 from reference.snapstart.controller.passes import Tools
+from reference.snapstart.controller.webhook import tls
 from reference.snapstart.store.options import add_store_options, open_store
 
 #: The field manager of its writes and the source of its Events.
@@ -67,7 +68,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="S",
         help="seconds that a task stays after its agent has answered (default: %(default)g)",
     )
-    admission.add_options(found, "webhook", "where the validating webhook is")
+    add("--webhook", type=Address.parse, metavar="HOST:PORT", help="where the validating webhook is (HTTPS)")
+    add("--webhook-certificate", type=Path, metavar="FILE", help="its certificate chain, PEM")
+    add("--webhook-key", type=Path, metavar="FILE", help="its private key, PEM")
     add(
         "--code-interpreters",
         action="store_true",
@@ -108,8 +111,10 @@ async def serve(arguments: argparse.Namespace) -> None:
     )
     try:
         async with contextlib.AsyncExitStack() as stack:
-            webhook = parts.webhook(api).application()
-            await stack.enter_async_context(admission.serving(webhook, arguments, "webhook"))
+            if arguments.webhook is not None:
+                context = tls(arguments.webhook_certificate, arguments.webhook_key)
+                application = parts.webhook(api).application()
+                await stack.enter_async_context(listening(application, arguments.webhook, context))
             await stack.enter_async_context(listening(pages, arguments.http))
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             tasks.create_task(controller.run())
@@ -123,7 +128,14 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the program; its exit code."""
-    return run_program(parser(), serve, complaint=lambda given: admission.complaint(given, "webhook"))
+    found = parser()
+    arguments = found.parse_args()
+    if arguments.webhook is not None and not (arguments.webhook_certificate and arguments.webhook_key):
+        found.error(
+            "--webhook needs --webhook-certificate and --webhook-key: an API server asks over HTTPS only"
+        )
+    log_as_json()
+    return run(serve(arguments))
 
 
 if __name__ == "__main__":

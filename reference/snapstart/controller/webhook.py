@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from aiohttp import web
 
-from reference.admission import Verdict, answer
 from reference.objects import Object
 from reference.snapstart.controller.facts import refusals
 from reference.snapstart.kinds import SnapshotClass
@@ -39,13 +41,20 @@ class Webhook:
         return application
 
     async def _handle(self, request: web.Request) -> web.Response:
-        return await answer(request, self._judge)
-
-    async def _judge(self, asked: Mapping[str, Any]) -> Verdict:
+        try:
+            review = json.loads(await request.read())
+            asked = review["request"]
+            uid = str(asked["uid"])
+        except (ValueError, KeyError, TypeError) as err:
+            return web.Response(status=400, text=f"no AdmissionReview: {err!r}\n")
         found = await self.complaints(asked)
+        response: dict[str, Any] = {"uid": uid, "allowed": not found}
         if found:
+            response["status"] = {"code": 422, "reason": "Invalid", "message": "; ".join(found)}
             _LOG.info("snapshot refused", extra={"snapshot": asked.get("name"), "why": found})
-        return Verdict(complaints=found)
+        return web.json_response(
+            {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+        )
 
     async def complaints(self, asked: Mapping[str, Any]) -> list[str]:
         """What is wrong with the snapshot of an admission request.
@@ -61,3 +70,10 @@ class Webhook:
     def refusals(self, snapshot: Object, snapshot_class: Object | None) -> list[str]:
         """What is wrong with a snapshot, given its class; a class that does not exist yet is no reason."""
         return refusals(snapshot, snapshot_class)
+
+
+def tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    """A server's TLS context. Raises OSError, also where the files hold no certificate and key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context

@@ -7,7 +7,6 @@ import asyncio
 import sys
 from typing import Final
 
-from reference import admission
 from reference.api import Api
 from reference.commandline import add_namespaces, command_line, run_program
 from reference.objects import name_of, namespace_of
@@ -53,7 +52,6 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="never look for a snapshot: every session is cold or from a pool",
     )
-    admission.add_options(found, "refills", "where the API server asks for the keys of what pools make")
     return found
 
 
@@ -84,11 +82,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         async with listening(pages, arguments.http), asyncio.TaskGroup() as tasks:
             tasks.create_task(objects.informers.run())
             await objects.informers.until_synced()
-            refills = parts.refills(api, lookup).application()
-            async with (
-                admission.serving(refills, arguments, "refills"),
-                listening(front.application(), arguments.listen),
-            ):
+            async with listening(front.application(), arguments.listen):
                 await asyncio.Event().wait()
     finally:
         await store.close()
@@ -97,7 +91,7 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 def main() -> int:
     """Run the program; its exit code."""
-    return run_program(parser(), serve, complaint=lambda given: admission.complaint(given, "refills"))
+    return run_program(parser(), serve)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,10 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from reference.admission import Verdict
 from reference.objects import Object, is_terminating
 from reference.snapstart.fired import FIRED, fired
 from reference.snapstart.front.lookup import Intent, Lookup, NotUsable
 from reference.snapstart.front.parts import Parts
-from reference.snapstart.front.refills import Refills
 from reference.snapstart.front.server import Front
 from reference.snapstart.front.sessions import Refused, Session, Sessions, Wish
 from reference.snapstart.kinds import SNAPSHOT_KEY, Pod, Sandbox
@@ -192,19 +190,6 @@ class EmptyPoolFails(Sessions):
         return await super().start(session, wish, template, candidates)
 
 
-# -- pools ----------------------------------------------------------------
-
-
-class RefillRefused(Refills):
-    """A pool gets no member where there is no snapshot to restore it from."""
-
-    def verdict(self, sandbox: Object, key: str | None) -> Verdict:
-        if key is None:
-            fired("refill-refused")
-            return Verdict(complaints=["no snapshot can be used"])
-        return super().verdict(sandbox, key)
-
-
 # -- answers --------------------------------------------------------------
 
 
@@ -252,7 +237,6 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "path-shown": _with(front=PathShown),
     "pool-hit-restores": _with(sessions=RestoredToo),
     "record-not-validated": _with(lookup=NotValidated),
-    "refill-refused": _with(refills=RefillRefused),
     "restore-first": _with(sessions=RestoreFirst),
     "session-pinned": _with(sessions=PinnedSession),
     "slow-lookup": _with(lookup=SlowLookup),

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from reference.snapstart.front.lookup import Lookup
 from reference.snapstart.front.pools import Pools
-from reference.snapstart.front.refills import Refills
 from reference.snapstart.front.server import Front
 from reference.snapstart.front.sessions import Sessions
 from reference.snapstart.hashing import Hashing
@@ -21,4 +20,3 @@ class Parts:
     pools: type[Pools] = Pools
     sessions: type[Sessions] = Sessions
     front: type[Front] = Front
-    refills: type[Refills] = Refills

@@ -61,8 +61,8 @@ def test_a_free_slot_comes_first(snapstart):
 
 
 @conformance(id="SS-W3", profile="SNAPSTART", level="extended", features=FORK, killers=["ss/M44"])
-def test_refills_have_no_key(snapstart):
-    """Where refills are not restored the Pods of a pool MUST NOT have a key."""
+def test_refills_have_no_key(snapstart, features):
+    """Without WarmPoolRefillRestore the Pods of a pool MUST NOT have a key."""
     snapstart.ready_snapshot()
     filled(snapstart, replicas=2)
     for _ in range(2):
@@ -73,33 +73,7 @@ def test_refills_have_no_key(snapstart):
     )
 
     pooled = {Pod(e.object.raw).key for e in snapstart.journal.history.of(POD)}
-    assert snapstart.deployment.restores_refills or pooled == {None}, f"Pods of the pool have keys {pooled}"
-
-
-@conformance(
-    id="SS-W3b",
-    profile="SNAPSTART",
-    level="extended",
-    features=[*FORK, "WarmPoolRefillRestore", "SnapshotArtifactStoreReadable", "RuntimeWitness"],
-    killers=["ss/M9", "ss/refill-refused"],
-)
-def test_refills_are_restored_or_start_cold(snapstart_refills):
-    """With WarmPoolRefillRestore what a pool makes MUST be restored from the active set, or start cold where
-    that cannot be used, and sessions MUST be able to take it.
-    """
-    snapstart = snapstart_refills
-    key = snapstart.active_key(snapstart.ready_snapshot())
-    filled(snapstart)
-
-    restored = snapstart.session()
-    with snapstart.deployment.store.disturbed("down"):
-        later = snapstart.pool("later")
-        snapstart.wait.until(later, full(1), limit="pool_fill")
-
-    assert len(snapstart.journal.history.live(CLAIM)) == 1
-    snapstart.is_restored(restored, key)
-    members = [s.name for s in snapstart.journal.history.live(SANDBOX) if s.controller.uid == later.uid]
-    assert [pod.key for name in members for pod in snapstart.pods_of(name)[:1]] == [None]
+    assert "WarmPoolRefillRestore" in features or pooled == {None}, f"Pods of the pool have keys {pooled}"
 
 
 @conformance(id="SS-W4", profile="SNAPSTART", level="core", features=FORK, killers=["ss/M45"])

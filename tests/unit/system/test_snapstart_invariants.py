@@ -9,7 +9,6 @@ import pytest
 
 from fixtures.journal.history import EntryType, History
 from fixtures.kube.kinds import POD, SANDBOX, SNAPSHOT, SNAPSHOT_TASK, TEMPLATE, Kind
-from fixtures.system.agent_sandbox.views import CLAIM_UID
 from fixtures.system.snapstart.invariants import violations
 from fixtures.system.snapstart.sessions import SESSION, Attempt, Witness
 from fixtures.system.snapstart.views import SNAPSHOT_KEY, VIEWS
@@ -75,15 +74,13 @@ class Story:
         }
         return self.state(SNAPSHOT_TASK, name, type_, spec=spec, status={"phase": phase} if phase else {})
 
-    def pod(self, name: str, sandbox: str, key: str | None, type_: str = "ADDED", **labels: str) -> Story:
+    def pod(self, name: str, sandbox: str, key: str | None, type_: str = "ADDED") -> Story:
         """A state of a Pod."""
         annotations = {} if key is None else {SNAPSHOT_KEY: key}
-        metadata = {
-            "annotations": annotations,
-            "labels": labels,
-            "ownerReferences": [owner("Sandbox", sandbox)],
-        }
-        return self.state(POD, name, type_, metadata=metadata, spec={})
+        references = [owner("Sandbox", sandbox)]
+        return self.state(
+            POD, name, type_, metadata={"annotations": annotations, "ownerReferences": references}, spec={}
+        )
 
     def session(
         self, name: str, key: str | None, boot: str, *, instance: str = "", began: float | None = None
@@ -147,14 +144,6 @@ BROKEN = {
 def test_each_invariant_is_broken_by_its_stream(invariant: str) -> None:
     """A stream that breaks an invariant MUST be told by that invariant, and by no other."""
     assert BROKEN[invariant]().broken() == [invariant]
-
-
-def test_an_adopted_pod_may_lose_its_key() -> None:
-    """A Pod that a claim adopts MAY lose its key, and MUST NOT get another one; the others keep theirs."""
-    adopted = {CLAIM_UID: "uid-claim"}
-    assert clean().pod("one", "one", None, "MODIFIED", **adopted).broken() == []
-    assert clean().pod("one", "one", "key-2", "MODIFIED", **adopted).broken() == ["SS-J4"]
-    assert clean().pod("one", "one", None, "MODIFIED").broken() == ["SS-J4"]
 
 
 def test_a_build_that_is_restored_itself() -> None:

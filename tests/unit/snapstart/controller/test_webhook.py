@@ -14,10 +14,9 @@ import pytest
 import trustme
 
 from fixtures.processes import free_port
-from reference.admission import tls
 from reference.program import Address, listening
 from reference.snapstart.controller.mutants.inputs import LaxWebhook
-from reference.snapstart.controller.webhook import PATH, Webhook
+from reference.snapstart.controller.webhook import PATH, Webhook, tls
 
 FORK = {"apiGroup": "extensions.agents.x-k8s.io", "kind": "SandboxTemplate", "name": "python"}
 RESUME = {"apiGroup": "agents.x-k8s.io", "kind": "Sandbox", "name": "session"}

@@ -70,12 +70,6 @@ def empty_pool(world: World) -> object:
     return world.started
 
 
-def refill(world: World) -> object:
-    """What becomes of a pool's member without a snapshot."""
-    world.api.remove(SandboxSnapshot, "snap")
-    return world.refill(world.member()).complaints
-
-
 def placement(world: World) -> object:
     """The node that a restored session asks for."""
     world.session()
@@ -102,7 +96,6 @@ STORIES: dict[str, Story] = {
     "path-shown": answers,
     "pool-hit-restores": pool_hit,
     "record-not-validated": recreated_template,
-    "refill-refused": refill,
     "restore-first": pool_hit,
     "session-pinned": placement,
     "store-error-fails": store_down,

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import datetime
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from reference.admission import Verdict
 from reference.informer import Key
 from reference.objects import Object, name_of, uid_of
 from reference.snapstart.controller.facts import owner_of
@@ -137,7 +135,6 @@ class World:
             pools,
             limit,
         )
-        self.refills = self.parts.refills(self.api, lookup)  # type: ignore[arg-type]
         self.front: Front = self.parts.front(self.sessions, self.metrics)
         spec = {"providerName": PROVIDER, "supportedSnapshotModes": ["Fork"]}
         self.create(SnapshotClass, {"metadata": {"name": "fast"}, "spec": spec})
@@ -202,18 +199,6 @@ class World:
         found: tuple[Session, Intent] = self.run(
             self.sessions.create(Wish(NAMESPACE, "python", name, **wish))
         )
-        return found
-
-    def member(self, **pod: Any) -> dict[str, Any]:
-        """A Sandbox as the pool makes it from the template, but for what its Pod spec is told here."""
-        owner = {"kind": "SandboxWarmPool", "name": "pool", "controller": True}
-        template = copy.deepcopy(self.template["spec"]["podTemplate"])
-        template["spec"] |= pod
-        return {"metadata": {"ownerReferences": [owner]}, "spec": {"podTemplate": template}}
-
-    def refill(self, sandbox: Object) -> Verdict:
-        """What becomes of a new Sandbox."""
-        found: Verdict = self.run(self.refills.judge({"namespace": NAMESPACE, "object": sandbox}))
         return found
 
     @property
