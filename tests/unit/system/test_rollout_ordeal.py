@@ -123,7 +123,7 @@ def test_an_agent_that_comes_through_is_no_complaint(played: Played) -> None:
         Outage(True),
         Outage(True),
         UseModel("m-2"),
-        Kill("gateway", 2),
+        Kill("controller", 2),
         LoseWorker(5),
         Pause(1),
     )
@@ -133,7 +133,7 @@ def test_an_agent_that_comes_through_is_no_complaint(played: Played) -> None:
     assert played.seen == [
         "begin",
         "away",
-        "killed gateway after 2",
+        "killed controller after 2",
         "away",
         "lost 5",
         "back",
@@ -151,6 +151,13 @@ def test_an_outage_ends_once(played: Played) -> None:
     complaint(played, Outage(False), Outage(True), Outage(False), Outage(False), HangUp())
 
     assert played.seen == ["begin", "away", "lifted", "back", "clear"]
+
+
+def test_an_outage_ends_before_the_gateway_is_killed(played: Played) -> None:
+    """It would not be ready again while ate-api is down."""
+    complaint(played, Outage(True), Kill("gateway", 2))
+
+    assert played.seen == ["begin", "away", "lifted", "back", "killed gateway after 2", "clear"]
 
 
 def test_an_agent_whose_last_message_cannot_boot_is_given_another(played: Played) -> None:
