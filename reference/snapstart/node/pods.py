@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reference.objects import Object, annotations_of, is_terminating, name_of, namespace_of, uid_of
+from reference.objects import Object, annotations_of, name_of, namespace_of, uid_of
 from reference.snapstart.kinds import MODE_BUILD, MODE_COLD, MODE_VARIABLE, SNAPSHOT_KEY
 
 #: Variable of the container: modules that the runtime imports before anything else, joined by commas.
@@ -107,11 +107,6 @@ def owner_name(pod: Object, kind: str) -> str | None:
     """The name of the object of this kind that controls the Pod, None if another does, or none."""
     owners = pod["metadata"].get("ownerReferences") or ()
     return next((str(o["name"]) for o in owners if o.get("controller") and o.get("kind") == kind), None)
-
-
-def wants_to_run(pod: Object | None) -> bool:
-    """Whether a process of this Pod is to run: the Pod is there, is not being deleted and has not ended."""
-    return pod is not None and not is_terminating(pod) and not is_terminal(pod)
 
 
 def _literal(container: Mapping[str, Any], variable: str) -> str | None:
