@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.processes import (
+    HELD,
     PORTS,
     ProcessRecord,
     clean_environment,
@@ -227,6 +228,24 @@ def test_free_ports() -> None:
     with socket.create_server(("127.0.0.1", found[-1])):
         # The process begins anew.
         assert found[-1] not in {free_port() for _ in range(len(PORTS) - 100)}
+
+
+def test_a_port_is_kept_while_its_program_is_away() -> None:
+    """A port MUST NOT go to somebody else between the end of the program that has it and its next start."""
+    port = free_port()
+    with socket.socket() as somebody, pytest.raises(OSError, match="in use"):
+        somebody.bind(("127.0.0.1", port))
+    for _ in range(2):
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_old_ports_are_given_up() -> None:
+    """A process that asks for many ports MUST NOT keep them all open."""
+    port = free_port()
+    for _ in range(HELD):
+        free_port()
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", port))
 
 
 def test_neighbours_look_for_free_ports_elsewhere() -> None:

@@ -30,6 +30,7 @@ class Played:
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.away: list[str] = []
         self.message = self.model_name = ""
         self.answers_with: str | None = None
         self.cannot_be_cleared = False
@@ -75,8 +76,12 @@ class Played:
     def lift(self, fault: str) -> None:
         self.seen.append("lifted")
 
-    def crash(self, program: str, *, after: int) -> None:
+    def knock_down(self, program: str, *, after: int) -> None:
         self.seen.append(f"killed {program} after {after}")
+        self.away.append(program)
+
+    def are_up(self) -> None:
+        self.seen += [f"{self.away.pop()} is up" for _ in range(len(self.away))]
 
     def lose_worker_number(self, number: int) -> None:
         self.seen.append(f"lost {number}")
@@ -139,6 +144,7 @@ def test_an_agent_that_comes_through_is_no_complaint(played: Played) -> None:
         "back",
         "lifted",
         "back",
+        "controller is up",
         "hang up s-1",
         "answered",
         "clear",
@@ -153,11 +159,13 @@ def test_an_outage_ends_once(played: Played) -> None:
     assert played.seen == ["begin", "away", "lifted", "back", "clear"]
 
 
-def test_an_outage_ends_before_the_gateway_is_killed(played: Played) -> None:
-    """It would not be ready again while ate-api is down."""
-    complaint(played, Outage(True), Kill("gateway", 2))
+def test_a_killed_program_is_awaited_when_no_outage_keeps_it_from_being_ready(played: Played) -> None:
+    """A gateway is not ready while ate-api is down, which is no fault of it."""
+    kill = Kill("gateway", 2)
+    complaint(played, kill, Outage(True), kill, Pause(1))
 
-    assert played.seen == ["begin", "away", "lifted", "back", "killed gateway after 2", "clear"]
+    killed, up = "killed gateway after 2", "gateway is up"
+    assert played.seen == ["begin", killed, up, "away", killed, "lifted", "back", up, "clear"]
 
 
 def test_an_agent_whose_last_message_cannot_boot_is_given_another(played: Played) -> None:
