@@ -12,15 +12,17 @@ import argparse
 import asyncio
 import contextlib
 import datetime
+import errno
 import json
 import logging
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+import tenacity
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -55,6 +57,10 @@ def log_as_json(level: int = logging.INFO) -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
+#: Seconds for which a program waits for an address that is in use.
+IN_USE_LIMIT: Final = 5.0
+
+
 @dataclass(frozen=True)
 class Address:
     """Where a program listens or connects to."""
@@ -74,18 +80,41 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
+async def until_free(bind: Callable[[], Awaitable[None]], limit: float) -> None:
+    """Bind to an address, and again while it is in use, for `limit` seconds. Raises OSError.
+
+    A program that is killed while it starts a child leaves its sockets to that, until the child executes what
+    it is to be: whoever starts the program anew would fail, although the address is free in a moment.
+    """
+    retry = tenacity.AsyncRetrying(
+        stop=tenacity.stop_after_delay(limit),
+        wait=tenacity.wait_fixed(0.02),
+        retry=tenacity.retry_if_exception(_is_in_use),
+        reraise=True,
+    )
+    async for attempt in retry:
+        with attempt:
+            await bind()
+
+
+def _is_in_use(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+
+
 @contextlib.asynccontextmanager
 async def listening(
     application: web.Application, address: Address, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[None]:
     """Serve an application while the body runs; on leaving, connections are closed at once.
 
-    A handler whose client hangs up is cancelled.
+    A handler whose client hangs up is cancelled. Raises as `until_free` does.
     """
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
     await runner.setup()
     try:
-        await web.TCPSite(runner, address.host, address.port, ssl_context=tls).start()
+        await until_free(
+            lambda: web.TCPSite(runner, address.host, address.port, ssl_context=tls).start(), IN_USE_LIMIT
+        )
         yield
     finally:
         await runner.cleanup()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +27,7 @@ from prometheus_client import CollectorRegistry
 
 from reference.commandline import command_line, run_program
 from reference.informer import ALL_NAMESPACES, Informer, Informers
-from reference.program import Address, listening, status_pages
+from reference.program import IN_USE_LIMIT, Address, listening, status_pages, until_free
 from reference.rollout.ateapi import Shape
 from reference.rollout.kinds import ActorTemplate, WorkerPool
 from reference.rollout.reflection import AsyncReflectedService
@@ -171,8 +172,15 @@ async def serve(arguments: argparse.Namespace) -> None:
 async def _grpc(service: ControlService, address: Address) -> AsyncIterator[None]:
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     service.serve_on(server)
-    if server.add_insecure_port(str(address)) == 0:
-        raise OSError(f"cannot listen on {address}")
+
+    async def bind() -> None:
+        try:
+            server.add_insecure_port(str(address))
+        except RuntimeError as err:
+            # It does not say why, but addresses of the host itself are in use, or free.
+            raise OSError(errno.EADDRINUSE, f"cannot listen on {address}") from err
+
+    await until_free(bind, IN_USE_LIMIT)
     await server.start()
     try:
         yield

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fixtures.kube.connection import Connection
+from fixtures.kube.connection import CREDENTIALS_PERIOD, Connection
 
 
 def two_contexts(folder: Path) -> Path:
@@ -82,3 +82,18 @@ def test_the_context_that_is_named_is_used(tmp_path: Path, context: str) -> None
     (tmp_path / "ca.crt").write_text("")
 
     assert Connection(source, context).configuration().host == f"https://{context}:1"
+
+
+def test_credentials_are_read_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token file MUST NOT be read with every request, and one that was replaced be noticed."""
+    (tmp_path / "ca.crt").touch()
+    times = [0.0, 0.9 * CREDENTIALS_PERIOD, CREDENTIALS_PERIOD]
+    monkeypatch.setattr("fixtures.kube.connection.time.monotonic", lambda: times[0])
+    connection = Connection(two_contexts(tmp_path), "here")
+    found = []
+    for text in ("one", "two", "three"):
+        (tmp_path / "here.token").write_text(text)
+        found.append(connection.auth_headers()["authorization"])
+        del times[0]
+
+    assert found == ["Bearer one", "Bearer one", "Bearer three"]

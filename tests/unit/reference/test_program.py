@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import logging
 import os
 import signal
+import socket
 
 import aiohttp
 import pytest
+from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter
 
 from fixtures.processes import free_port
-from reference.program import Address, JsonLines, listening, run, status_pages
+from reference.program import Address, JsonLines, listening, run, status_pages, until_free
 
 
 def test_addresses_are_host_and_port() -> None:
@@ -83,3 +86,42 @@ def test_a_program_ends_in_order() -> None:
         raise OSError("no")
 
     assert (run(serve()), cleaned, run(fail())) == (0, [True], 1)
+
+
+def test_an_address_that_is_in_use_is_waited_for() -> None:
+    """A child of a killed predecessor MUST NOT keep a program from listening for longer than it has to."""
+
+    async def test() -> None:
+        address = Address("127.0.0.1", free_port())
+        held = socket.create_server((address.host, address.port))
+        asyncio.get_running_loop().call_later(0.2, held.close)
+        async with listening(web.Application(), address), aiohttp.ClientSession() as session:
+            assert (await session.get(f"http://{address}/")).status == 404
+
+    asyncio.run(test())
+
+
+def test_an_address_that_stays_in_use_is_an_error() -> None:
+    """A program that cannot listen MUST say so; and what else is wrong MUST be told at once."""
+
+    async def test() -> None:
+        address = Address("127.0.0.1", free_port())
+        tries = []
+
+        async def bind() -> None:
+            tries.append(True)
+            socket.create_server((address.host, address.port))
+
+        async def fail() -> None:
+            tries.append(True)
+            raise PermissionError(errno.EACCES, "no")
+
+        with socket.create_server((address.host, address.port)), pytest.raises(OSError, match="in use"):
+            await until_free(bind, 0.1)
+        assert len(tries) > 1
+        tries.clear()
+        with pytest.raises(PermissionError):
+            await until_free(fail, 60.0)
+        assert len(tries) == 1
+
+    asyncio.run(test())
