@@ -31,12 +31,14 @@ class Reseeding:
         self._randoms, self._bit_generators = [], []
         numpy_random = sys.modules.get("numpy.random")
         bit_generator: Any = numpy_random.BitGenerator if numpy_random else None
+        # Numpy's own global one is seeded by name.
+        own: Any = numpy_random.get_bit_generator() if numpy_random else None
         # By type(), not isinstance(): that would ask the objects themselves, and some answer with an import.
         for found in gc.get_objects():
             kind = type(found)
             if issubclass(kind, random.Random) and not issubclass(kind, random.SystemRandom):
                 self._randoms.append(found)
-            elif bit_generator is not None and issubclass(kind, bit_generator):
+            elif bit_generator is not None and issubclass(kind, bit_generator) and found is not own:
                 self._bit_generators.append(found)
 
     def now(self) -> None:
