@@ -73,8 +73,10 @@ async def serve(arguments: argparse.Namespace) -> None:
         sessions = Sessions(objects, actors, turns, dialect)
         gateway = Gateway(objects, turns, sessions, http, arguments.router, time.monotonic)
 
+        serving = asyncio.Event()
+
         def ready() -> bool:
-            return objects.informers.synced and (turns.orphans_suspended or not dialect.leases)
+            return serving.is_set() and (turns.orphans_suspended or not dialect.leases)
 
         pages = status_pages(ready, gateway.metrics.registry)
         async with listening(pages, arguments.http), asyncio.TaskGroup() as tasks:
@@ -83,6 +85,7 @@ async def serve(arguments: argparse.Namespace) -> None:
             if dialect.leases:
                 tasks.create_task(turns.suspend_orphans())
             async with listening(gateway.application(), arguments.listen):
+                serving.set()
                 await asyncio.Event().wait()
 
 

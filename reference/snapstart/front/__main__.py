@@ -77,12 +77,14 @@ async def serve(arguments: argparse.Namespace) -> None:
     )
     sessions = parts.sessions(api, objects, lookup, pools, arguments.ready_timeout)
     front = parts.front(sessions, metrics)
-    pages = status_pages(lambda: objects.informers.synced, metrics.registry)
+    serving = asyncio.Event()
+    pages = status_pages(serving.is_set, metrics.registry)
     try:
         async with listening(pages, arguments.http), asyncio.TaskGroup() as tasks:
             tasks.create_task(objects.informers.run())
             await objects.informers.until_synced()
             async with listening(front.application(), arguments.listen):
+                serving.set()
                 await asyncio.Event().wait()
     finally:
         await store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,19 @@ def test_controller_that_is_started_again(tmp_path: Path) -> None:
                 await until(lambda: site.phase() == "Ready")
                 await site.post(name="restored")
                 assert site.pod_key("restored") is not None
+
+    on_site(tmp_path, story)
+
+
+def test_a_front_is_ready_when_it_can_be_asked(tmp_path: Path) -> None:
+    """A front MUST NOT say that it is ready before sessions can be asked for."""
+
+    async def story(site: Site) -> None:
+        site.create_all()
+        held = socket.create_server((site.front.host, site.front.port))
+        asyncio.get_running_loop().call_later(0.5, held.close)
+        async with site.fronting():
+            assert (await site.post(name="one"))[0] == 200
 
     on_site(tmp_path, story)
 
