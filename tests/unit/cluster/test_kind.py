@@ -50,6 +50,11 @@ match arguments:
         print(*lines("networks"), sep="\\n")
     case ["network", "rm", name]:
         keep("networks", [n for n in lines("networks") if n != name])
+    case ["volume", "ls", *_]:
+        print((here / "volumes").read_text())
+    case ["volume", "rm", *names]:
+        volumes = json.loads((here / "volumes").read_text())
+        (here / "volumes").write_text(json.dumps([v for v in volumes if v["Name"] not in names]))
     case ["image", "inspect", *_, name]:
         if name not in lines("images"):
             sys.exit("No such image")
@@ -96,7 +101,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self.folder = folder
-        for name, text in (("docker", DOCKER), ("kind", KIND)):
+        for name, text in (("docker", DOCKER), ("podman", DOCKER), ("kind", KIND)):
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
         self.daemon("20.10.24")
@@ -318,6 +323,24 @@ def test_what_a_killed_run_left_is_reaped(machine: Machine) -> None:
     assert machine.left == (["other-control-plane"], ["bridge"])
     assert not state.path.exists()
     assert all(call.endswith("unix:///its.sock") for call in machine.lines("docker-calls"))
+
+
+def test_volumes_of_podman_go_with_their_nodes(machine: Machine) -> None:
+    """podman keeps the volumes that kind made for nodes: the cluster's MUST go, and nobody else's."""
+    labels = {
+        "one": {"dev-control-plane": "true"},
+        "two": {"dev-worker12": "true"},
+        "of dev-worker": {"dev-worker-control-plane": "true"},
+        "the user's": {"dev": "true"},
+        "unlabelled": None,
+    }
+    machine.write("volumes", json.dumps([{"Name": name, "Labels": found} for name, found in labels.items()]))
+    machine.write("containers", "dev-control-plane dev-worker12")
+
+    Engine("podman", "", "4.3.1", "1").remove("dev")
+
+    left = json.loads((machine.folder / "volumes").read_text())
+    assert [volume["Name"] for volume in left] == ["of dev-worker", "the user's", "unlabelled"]
 
 
 def test_an_engine_that_is_down_is_asked_again(machine: Machine) -> None:
