@@ -111,6 +111,9 @@ def api_server() -> Iterator[int]:
         def do_POST(self) -> None:
             self.reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
+        def do_DELETE(self) -> None:
+            self.reply({})
+
         def log_message(self, *_: object) -> None:
             pass
 

@@ -50,6 +50,8 @@ match arguments:
         print(*lines("networks"), sep="\\n")
     case ["network", "rm", name]:
         keep("networks", [n for n in lines("networks") if n != name])
+    case ["exec", _, *command]:
+        os.execvp(command[0], command)
     case ["volume", "ls", *_]:
         print((here / "volumes").read_text())
     case ["volume", "rm", *names]:
@@ -102,11 +104,15 @@ class Machine:
         folder.mkdir()
         self.folder = folder
         for name, text in (("docker", DOCKER), ("podman", DOCKER), ("kind", KIND)):
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
+            self.program(name, text)
         self.daemon("20.10.24")
         self.write("images", "local/node:1")
         self.write("behaviour", "works")
+
+    def program(self, name: str, text: str) -> None:
+        """Let there be a program of that name."""
+        (self.folder / name).write_text(text)
+        (self.folder / name).chmod(0o755)
 
     def daemon(self, version: str) -> None:
         """Let the daemon be of that version."""
@@ -188,6 +194,21 @@ def test_a_start_that_works(
     assert machine.left == ([], [])
     assert not state.path.exists()
     assert KindProvider().find("asc-unit", real()) is None
+
+
+def test_a_part_of_the_control_plane_that_is_away(real: Make, machine: Machine, api_server: int) -> None:
+    """kube-controller-manager need not be back yet when it is to be ended; an API server has to be there."""
+    kubeconfig(machine.folder / "given-kubeconfig", api_server, "kind-asc-unit")
+    cluster = KindProvider().create(real())
+    for code in (1, 2):
+        machine.program("pkill", f"#!/bin/sh\nexit {code}\n")
+        if code == 1:
+            KindProvider().kinds_added(cluster)
+        else:
+            with pytest.raises(StartError, match="kube-controller-manager on .* cannot be ended"):
+                KindProvider().kinds_added(cluster)
+        with pytest.raises(StartError, match="kube-apiserver on .* cannot be ended"):
+            KindProvider().restart_api_server(cluster, 1.0)
 
 
 def test_a_kept_cluster_gets_the_images_of_today(
