@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from fixtures.cluster.engine import Engine
+from fixtures.cluster.engine import Engine, EngineFailed
 from fixtures.errors import StartError, Undecided
 from fixtures.kube.client import Api
 from fixtures.kube.kinds import Kind
@@ -122,6 +122,28 @@ def test_a_node_comes_back_whatever_happens(tmp_path: Path, monkeypatch: pytest.
         pass
     with pytest.raises(StartError, match="needs capability node-outage"), nodes(Server("w1")).away("w1"):
         pass
+
+
+def test_a_node_that_cannot_be_paused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pausing MUST be tried again, and where it fails for good its own error be told, not that of the end."""
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f"#!/bin/sh\necho $* >> {tmp_path}/calls\n"
+        f"[ $(wc -l < {tmp_path}/calls) -gt 1 ] && exit 0\necho unable to freeze >&2; exit 1\n"
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    real = nodes(Server("w1"), Engine("docker", "", "20.10", "1"))
+
+    with real.away("w1"):
+        pass
+
+    assert (tmp_path / "calls").read_text().splitlines() == ["pause w1", "pause w1", "unpause w1"]
+    monkeypatch.setattr("fixtures.realnodes.PAUSED_WITHIN", 0.0)
+    (tmp_path / "calls").unlink()
+    with pytest.raises(EngineFailed, match="unable to freeze"), real.away("w1"):
+        pass
+    assert (tmp_path / "calls").read_text().splitlines() == ["pause w1"]
 
 
 def test_processes_are_asked_by_http_and_by_command(tmp_path: Path) -> None:
