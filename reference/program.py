@@ -26,6 +26,8 @@ import tenacity
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+#: Seconds for which a program waits for an address that is in use.
+IN_USE_LIMIT: Final = 5.0
 #: Attributes that every log record has; what else it has was given as `extra`.
 _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -57,10 +59,6 @@ def log_as_json(level: int = logging.INFO) -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
-#: Seconds for which a program waits for an address that is in use.
-IN_USE_LIMIT: Final = 5.0
-
-
 @dataclass(frozen=True)
 class Address:
     """Where a program listens or connects to."""
@@ -80,7 +78,7 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
-async def until_free(bind: Callable[[], Awaitable[None]], limit: float) -> None:
+async def until_free(bind: Callable[[], Awaitable[None]], limit: float = IN_USE_LIMIT) -> None:
     """Bind to an address, and again while it is in use, for `limit` seconds. Raises OSError.
 
     A program that is killed while it starts a child leaves its sockets to that, until the child executes what
@@ -112,9 +110,7 @@ async def listening(
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
     await runner.setup()
     try:
-        await until_free(
-            lambda: web.TCPSite(runner, address.host, address.port, ssl_context=tls).start(), IN_USE_LIMIT
-        )
+        await until_free(lambda: web.TCPSite(runner, address.host, address.port, ssl_context=tls).start())
         yield
     finally:
         await runner.cleanup()

@@ -27,7 +27,7 @@ from prometheus_client import CollectorRegistry
 
 from reference.commandline import command_line, run_program
 from reference.informer import ALL_NAMESPACES, Informer, Informers
-from reference.program import IN_USE_LIMIT, Address, listening, status_pages, until_free
+from reference.program import Address, listening, status_pages, until_free
 from reference.rollout.ateapi import Shape
 from reference.rollout.kinds import ActorTemplate, WorkerPool
 from reference.rollout.reflection import AsyncReflectedService
@@ -180,7 +180,7 @@ async def _grpc(service: ControlService, address: Address) -> AsyncIterator[None
             # It does not say why, but addresses of the host itself are in use, or free.
             raise OSError(errno.EADDRINUSE, f"cannot listen on {address}") from err
 
-    await until_free(bind, IN_USE_LIMIT)
+    await until_free(bind)
     await server.start()
     try:
         yield

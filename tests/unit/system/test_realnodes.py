@@ -106,13 +106,18 @@ def test_an_eviction_means_that_very_pod() -> None:
     assert body["deleteOptions"] == {"preconditions": {"uid": "u1"}}
 
 
+def on_docker(folder: Path, monkeypatch: pytest.MonkeyPatch, ends: str) -> Nodes:
+    """A node w1 in a docker that notes its calls in `calls`, and ends each as these lines of shell say."""
+    docker = folder / "docker"
+    docker.write_text(f"#!/bin/sh\necho $* >> {folder}/calls\n{ends}\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return nodes(Server("w1"), Engine("docker", "", "20.10", "1"))
+
+
 def test_a_node_comes_back_whatever_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that stands still MUST go on after the block, also when the test fails."""
-    docker = tmp_path / "docker"
-    docker.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/calls\n")
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    real = nodes(Server("w1"), Engine("docker", "", "20.10", "1"))
+    real = on_docker(tmp_path, monkeypatch, "exit 0")
 
     with pytest.raises(AssertionError), real.away("w1"):
         raise AssertionError
@@ -126,14 +131,8 @@ def test_a_node_comes_back_whatever_happens(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_node_that_cannot_be_paused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pausing MUST be tried again, and where it fails for good its own error be told, not that of the end."""
-    docker = tmp_path / "docker"
-    docker.write_text(
-        f"#!/bin/sh\necho $* >> {tmp_path}/calls\n"
-        f"[ $(wc -l < {tmp_path}/calls) -gt 1 ] && exit 0\necho unable to freeze >&2; exit 1\n"
-    )
-    docker.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    real = nodes(Server("w1"), Engine("docker", "", "20.10", "1"))
+    first_fails = f"[ $(wc -l < {tmp_path}/calls) -gt 1 ] && exit 0; echo unable to freeze >&2; exit 1"
+    real = on_docker(tmp_path, monkeypatch, first_fails)
 
     with real.away("w1"):
         pass
