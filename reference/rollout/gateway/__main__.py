@@ -67,26 +67,32 @@ async def serve(arguments: argparse.Namespace) -> None:
     objects = Objects(client, arguments.namespaces)
     connector = aiohttp.TCPConnector(limit=0)
     dialect, actors = DIALECTS[arguments.dialect], Actors(service)
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as http:
-        leases = RequestLeases(client, arguments.identity)
-        turns = Turns(objects, actors, leases, dialect, http, arguments.router, arguments.patience)
-        sessions = Sessions(objects, actors, turns, dialect)
-        gateway = Gateway(objects, turns, sessions, http, arguments.router, time.monotonic)
+    try:
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=None)
+        ) as http:
+            leases = RequestLeases(client, arguments.identity)
+            turns = Turns(objects, actors, leases, dialect, http, arguments.router, arguments.patience)
+            sessions = Sessions(objects, actors, turns, dialect)
+            gateway = Gateway(objects, turns, sessions, http, arguments.router, time.monotonic)
 
-        serving = asyncio.Event()
+            serving = asyncio.Event()
 
-        def ready() -> bool:
-            return serving.is_set() and (turns.orphans_suspended or not dialect.leases)
+            def ready() -> bool:
+                return serving.is_set() and (turns.orphans_suspended or not dialect.leases)
 
-        pages = status_pages(ready, gateway.metrics.registry)
-        async with listening(pages, arguments.http), asyncio.TaskGroup() as tasks:
-            tasks.create_task(objects.informers.run())
-            await objects.informers.until_synced()
-            if dialect.leases:
-                tasks.create_task(turns.suspend_orphans())
-            async with listening(gateway.application(), arguments.listen):
-                serving.set()
-                await asyncio.Event().wait()
+            pages = status_pages(ready, gateway.metrics.registry)
+            async with listening(pages, arguments.http), asyncio.TaskGroup() as tasks:
+                tasks.create_task(objects.informers.run())
+                await objects.informers.until_synced()
+                if dialect.leases:
+                    tasks.create_task(turns.suspend_orphans())
+                async with listening(gateway.application(), arguments.listen):
+                    serving.set()
+                    await asyncio.Event().wait()
+    finally:
+        await service.close()
+        await client.close()
 
 
 def main() -> int:

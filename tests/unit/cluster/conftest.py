@@ -86,7 +86,13 @@ READY_NODE = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
 
 
 @pytest.fixture
-def api_server() -> Iterator[int]:
+def lease() -> dict[str, str]:
+    """The spec of the Leases of scheduler and controller manager, for the test to change: nobody leads."""
+    return {}
+
+
+@pytest.fixture
+def api_server(lease: dict[str, str]) -> Iterator[int]:
     """The port of a server that answers like a cluster of two nodes, and takes what is created."""
     namespace = {"metadata": {"name": "kube-system", "uid": "uid-of-the-cluster"}}
     replies = {
@@ -95,6 +101,9 @@ def api_server() -> Iterator[int]:
         "/api/v1/nodes": {
             "items": [READY_NODE | {"metadata": {"name": "a"}}, READY_NODE | {"metadata": {"name": "b"}}]
         },
+        "/readyz": {},
+        "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-scheduler": {"spec": lease},
+        "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-controller-manager": {"spec": lease},
     }
 
     class Handler(BaseHTTPRequestHandler):

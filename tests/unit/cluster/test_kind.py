@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,25 @@ def test_a_part_of_the_control_plane_that_is_away(real: Make, machine: Machine, 
                 KindProvider().kinds_added(cluster)
         with pytest.raises(StartError, match="kube-apiserver on .* cannot be ended"):
             KindProvider().restart_api_server(cluster, 1.0)
+
+
+def test_a_crash_of_the_api_server_is_over_when_the_control_plane_leads_again(
+    real: Make, machine: Machine, api_server: int, lease: dict[str, str]
+) -> None:
+    """A Lease that nobody holds, or that was last renewed before the crash, MUST NOT do."""
+    kubeconfig(machine.folder / "given-kubeconfig", api_server, "kind-asc-unit")
+    cluster = KindProvider().create(real())
+    machine.program("pkill", "#!/bin/sh\n")
+    before, after = (
+        (datetime.now(UTC) + timedelta(seconds=n)).isoformat(timespec="microseconds") for n in (-1, 60)
+    )
+    for spec in ({}, {"holderIdentity": "a", "renewTime": before}, {"renewTime": after}):
+        lease.clear()
+        lease.update(spec)
+        with pytest.raises(StartError, match="after 0 s no kube-scheduler leads"):
+            KindProvider().restart_api_server(cluster, 0.1)
+    lease["holderIdentity"] = "b"
+    KindProvider().restart_api_server(cluster, 0.1)
 
 
 def test_a_kept_cluster_gets_the_images_of_today(

@@ -20,7 +20,7 @@ from fixtures.errors import StartError
 from fixtures.kube.client import Api
 from fixtures.limits import Limits
 from fixtures.processes import marked_processes
-from fixtures.sandboxes import Controller
+from fixtures.sandboxes import Controller, ControllerLog
 from fixtures.system.agent_sandbox import controller
 from fixtures.system.agent_sandbox.controller import ControllerProcess, known_flags
 
@@ -497,3 +497,16 @@ def test_a_second_one_runs_beside_the_first(process: ControllerProcess) -> None:
 
     assert not second.running
     assert running(process) == [pid(process)]
+
+
+def test_what_it_wrote_about_one_namespace(process: ControllerProcess) -> None:
+    """Only lines MUST count that were written since, are about the namespace, and contain every text."""
+    line = '{{"msg": "adopted", "SandboxClaim": {{"name": "c", "namespace": "{}"}}}}\n'
+    process.log.write_text(line.format("ns"))
+    log = ControllerLog(process, "ns")
+    with process.log.open("a") as stream:
+        stream.write(line.format("ns") + line.format("other") + line.format("ns-2") + line.format("ns"))
+
+    assert log.count_lines("adopted") == log.count_lines('"c"', "adopted") == 2
+    assert log.count_lines("adopted", "refused") == 0
+    assert ControllerLog(None, "ns").count_lines("adopted") == 0
