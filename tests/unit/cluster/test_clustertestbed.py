@@ -14,6 +14,7 @@ from fixtures import clustertestbed
 from fixtures.cluster import Cluster, ClusterState
 from fixtures.clustertestbed import ClusterTestbed
 from fixtures.errors import StartError, UsageError
+from fixtures.kube.client import ApiError
 from fixtures.kube.connection import Connection
 from fixtures.sabotage import ProxyProcess
 from fixtures.system.agent_sandbox.controller import ControllerProcess
@@ -285,6 +286,17 @@ class TestUndoing:
 
         assert stub.deleted == [cluster(provider=name).name]
         assert [p.name for p in own_folders.iterdir()] == []
+
+    def test_an_api_server_that_fails_meanwhile(
+        self, stub: StubProvider, settings: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It MUST be told as what keeps a run from starting, and nothing be left."""
+        monkeypatch.setattr(AgentSandbox, "install", raising(ApiError("GET", "/x", 0, "Unreachable", "late")))
+
+        with pytest.raises(StartError, match="API server of .* failed while .*GET /x: 0 Unreachable: late"):
+            ClusterTestbed.start(settings(**INSTALLED))
+
+        assert stub.deleted == [cluster().name]
 
     def test_a_reused_cluster_is_not_taken_down(
         self, stub: StubProvider, settings: Make, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -223,6 +224,10 @@ class TestKwok:
         assert kwokctl.calls[0].endswith(f"--wait=60s {state.path}/kwok None")
         config = yaml.safe_load((state.path / "kwokctl.yaml").read_text())
         assert config["options"]["bindAddress"] == "127.0.0.1"
+        # kwokctl would choose others, and two that start at once the same.
+        ports = [config["options"][name] for name in kwok.PORTS]
+        assert len(set(ports)) == 6
+        assert not any(is_free(port) for port in ports)
         assert len(state.processes()) == 1
         assert KwokProvider().find("asc-unit", embedded()) == cluster
 
@@ -380,6 +385,16 @@ class TestKwok:
         finally:
             state.destroy()
             neighbour.destroy()
+
+
+def is_free(port: int) -> bool:
+    """Whether another run could be given a port."""
+    with socket.socket() as other:
+        try:
+            other.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def embedded_cluster(name: str, path: Path) -> Cluster:
