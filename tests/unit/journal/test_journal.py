@@ -285,6 +285,24 @@ def test_catching_up_ignores_what_came_later(server: ScriptedServer, open_journa
     journal.catch_up(SOON)
 
 
+def test_what_is_whole_ends_where_every_kind_is_known(server: ScriptedServer, open_journal: Open) -> None:
+    """A state later than one of the lists MUST be left out: another kind may have been first, unseen yet."""
+    plan, other = server.plans[POD], server.plans[SANDBOX]
+    journal = open_journal()
+    eventually(lambda: bool(plan.open))
+    for version in (7, 8, 9):
+        server.send(POD, event("ADDED", pod(f"pod-{version}", version)))
+    follow(journal, 3)
+    journal.note(0.0, "a note", "", {})
+    journal.settle()
+    plan.items, plan.version, other.version = [pod(f"pod-{version}", version) for version in (7, 8, 9)], 9, 7
+
+    whole = journal.whole(SOON)
+
+    assert [e.object.name for e in whole] == ["pod-7", "a note"]
+    assert len(journal.history) == 4
+
+
 @pytest.mark.parametrize(
     ("items", "missing"),
     [
