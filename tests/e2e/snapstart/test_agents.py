@@ -135,6 +135,8 @@ def test_a_task_of_a_deleted_namesake_counts_for_nothing(snapstart):
     new = snapstart.snapshot()
     snapstart.has_tasks(new, 2)
     real = snapstart.tasks(new)[0]
+    # It would make the task again before the stale one is there.
+    snapstart.deployment.controller.pause()
     snapstart.api.delete(SNAPSHOT_TASK, real.name, snapstart.namespace)
     snapstart.excused.invariants |= {"SS-J3", "SS-J6", "SS-J7"}
     stale = {**real.spec, "snapshotUID": old.uid}
@@ -143,6 +145,7 @@ def test_a_task_of_a_deleted_namesake_counts_for_nothing(snapstart):
     snapstart.api.create(SNAPSHOT_TASK, body, snapstart.namespace)
     status = {"status": {"phase": "Ready", "observedAt": "2026-01-01T00:00:00Z"}}
     snapstart.api.patch(SNAPSHOT_TASK, real.name, status, snapstart.namespace, subresource="status")
+    snapstart.deployment.controller.resume()
 
     snapstart.wait.holds(new, Predicate("not Ready", lambda s: s.status.get("phase") != "Ready"))
     assert snapstart.deployment.store.active_key(new.uid) is None
