@@ -714,6 +714,15 @@ class TestWritesThatRemember:
         assert reached == [0, 1, 0, 1, 1]
         assert made.hits == 2
 
+    def test_no_child_once_it_was_lost(self) -> None:
+        """A child that is made again MUST be dropped, though nobody has said yet that the first is gone."""
+        made = rule("no-child", verbs="create", lost=True)
+
+        reached = [wrote(made, "POST", POD, pod(name)).bodies for name in ("a", "b", "a")]
+
+        assert reached == [[pod("a")], [pod("b")], []]
+        assert made.hits == 1
+
     def test_wedge_status(self) -> None:
         """Once somebody changed a claim's metadata, its status MUST NOT be written; others' MUST."""
         made = rule("wedge-status")
