@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import pytest
+
+from fixtures.conformance.checks import InvariantViolated
 from fixtures.journal.history import EntryType, History
 from fixtures.kube.kinds import CLAIM, PERSISTENT_VOLUME_CLAIM, POD, SANDBOX, SERVICE, WARM_POOL, Kind
 from fixtures.kube.snapshot import Snapshot
-from fixtures.system.agent_sandbox.invariants import Violation, orphans, unrest, violations
+from fixtures.namespace import Excused, check_invariants
+from fixtures.system.agent_sandbox.invariants import UNSEEN, Violation, orphans, unrest, violations
 from fixtures.system.agent_sandbox.views import POOL_HASH
 from tests.unit.journal.objects import build, owned_by, ready
 
@@ -18,12 +23,17 @@ class Stream:
     def __init__(self) -> None:
         self.history = History()
         self.version = 0
+        self.now = 0.0
+
+    def later(self) -> None:
+        """So much time passes that whoever watches has heard of all that there is."""
+        self.now += 2 * UNSEEN
 
     def record(
         self, type_: EntryType, kind: Kind, name: str, *, at: int | None = None, **fields: Any
     ) -> None:
         self.version = self.version + 1 if at is None else at
-        self.history.record(float(len(self.history)), kind, type_, build(kind, name, self.version, **fields))
+        self.history.record(self.now, kind, type_, build(kind, name, self.version, **fields))
 
     def claim(self, name: str, sandbox: str = "", **more: Any) -> None:
         """A claim, bound or not."""
@@ -289,11 +299,39 @@ class TestPopulation:
         """A member beyond the size MUST be a violation; a pool is reported once."""
         stream = Stream()
         stream.pool(2)
-        stream.made("one", "two", "three", "four")
+        stream.made("one", "two")
+        stream.later()
+        stream.made("three", "four")
 
         assert [str(v) for v in stream.violations()] == [
             "AS-I3 at resourceVersion 4: pool pool of size 2 has 3 members with the new three"
         ]
+
+    def test_a_member_made_just_after_another(self) -> None:
+        """A single one too many while the pool may not have seen the last MUST have another name."""
+        stream = Stream()
+        stream.pool(2)
+        stream.made("one", "two", "three")
+
+        assert stream.broken() == [("AS-I3b", 4)]
+
+    def test_two_members_made_just_after_another(self) -> None:
+        """Two too many MUST be a violation by their own name."""
+        stream = Stream()
+        stream.pool(2)
+        stream.made("one", "two", "three", "four")
+
+        assert stream.broken() == [("AS-I3b", 4), ("AS-I3", 5)]
+
+    def test_a_pool_that_makes_one_too_many_again(self) -> None:
+        """One too many for the second time MUST be a violation by its own name."""
+        stream = Stream()
+        stream.pool(1)
+        stream.made("one", "two")
+        stream.gone(SANDBOX, "two")
+        stream.made("three")
+
+        assert stream.broken() == [("AS-I3b", 3), ("AS-I3", 5)]
 
     def test_a_pool_that_replaces_stale_members(self) -> None:
         """A pool that rolls its members MUST be told apart: the same overshoot has another name there."""
@@ -309,6 +347,7 @@ class TestPopulation:
         stream.pool(1)
         stream.made("one")
         stream.made("one", **DELETING)
+        stream.later()
         stream.made("two")
 
         assert stream.broken() == [("AS-I3", 4)]
@@ -331,6 +370,7 @@ class TestPopulation:
         stream.made("one", "two")
         stream.pool(1, 2, observed=1)
         stream.pool(1, 2, observed=2)
+        stream.later()
         stream.made("three")
 
         assert stream.broken() == [("AS-I3", 6)]
@@ -344,6 +384,7 @@ class TestPopulation:
         stream.made("two")
         assert stream.violations() == []
 
+        stream.later()
         stream.made("three")
         assert stream.broken() == [("AS-I3", 5)]
 
@@ -372,11 +413,42 @@ class TestPopulation:
         """An invariant that is waived MUST NOT be reported, and the others are."""
         stream = Stream()
         stream.pool(1)
-        stream.made("one", "two")
+        stream.made("one")
+        stream.later()
+        stream.made("two")
         stream.adopted("one", "a", labelled=True)
 
         found = violations(stream.history.by_resource_version(), waived=frozenset({"AS-I3"}))
         assert [v.invariant for v in found] == ["AS-I5"]
+
+
+class TestJudgement:
+    """`check_invariants`: what fails a test."""
+
+    @staticmethod
+    def judged(stream: Stream) -> list[str]:
+        journal = SimpleNamespace(whole=lambda seconds: list(stream.history), history=stream.history)
+        limits = SimpleNamespace(seconds=lambda name: 1.0)
+        return check_invariants(cast("Any", journal), cast("Any", limits), Excused(set()))
+
+    def test_what_no_release_keeps_is_told(self) -> None:
+        """A defect that every release has MUST be returned, not raised."""
+        stream = Stream()
+        stream.pool(1)
+        stream.made("one", "two")
+
+        assert self.judged(stream) == [
+            "AS-I3b at resourceVersion 3: pool pool of size 1 has 2 members with the new two"
+        ]
+
+    def test_what_releases_keep_is_raised(self) -> None:
+        """More than that MUST be raised, and it alone."""
+        stream = Stream()
+        stream.pool(1)
+        stream.made("one", "two", "three")
+
+        with pytest.raises(InvariantViolated, match="^AS-I3 at resourceVersion 4: [^\\n]*$"):
+            self.judged(stream)
 
 
 class TestRest:
