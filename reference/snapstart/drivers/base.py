@@ -7,9 +7,8 @@ import datetime
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
-from reference.processes import ProcessIdentity
 from reference.snapstart.drivers.driver import (
     FORK,
     Artifact,
@@ -24,6 +23,13 @@ from reference.snapstart.drivers.proof import ProofLimits, Prover
 from reference.snapstart.inject.host import Host
 from reference.snapstart.runtime import control
 from reference.snapstart.runtime.placement import Placement
+
+
+class Mortal(Protocol):
+    """What can be killed."""
+
+    async def kill(self) -> None:
+        """Kill it; returns when nothing of it runs. Raises TimeoutError."""
 
 
 class BaseDriver:
@@ -87,7 +93,7 @@ async def inject(host: Host, launch: Launch) -> None:
     await host.commit()
 
 
-async def failed(process: ProcessIdentity | None, why: str, cause: Exception) -> NoReturn:
+async def failed(process: Mortal | None, why: str, cause: Exception) -> NoReturn:
     """Leave nothing of a session that did not start. Raises RestoreFailed."""
     if process is not None:
         await process.kill()

@@ -109,9 +109,9 @@ class CriuDriver(BaseDriver):
                 process = await self._inject(own / _SOCKET, keeper, launch)
             return Instance(process.pid, process.started, began_ns, time.monotonic_ns())
         except TimeoutError as err:
-            await failed(keeper.process, f"not started within {launch.limit_s} s", err)
+            await failed(keeper, f"not started within {launch.limit_s} s", err)
         except (OSError, InjectionError, CriuError) as err:
-            await failed(keeper.process, f"{err}{_first_error(own)}", err)
+            await failed(keeper, f"{err}{_first_error(own)}", err)
         except asyncio.CancelledError:
             keeper.process.send(signal.SIGKILL)
             raise

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from reference.processes import ProcessIdentity
 
 _DETECTION_LIMIT: Final = 20.0
 #: Seconds for one run of criu that ends by itself.
 _RUN_LIMIT: Final = 60.0
+#: Seconds for what is killed to end.
+_KILL_LIMIT: Final = 10.0
 #: Run as the first process of the new namespaces: the folder of this session where that of the dumped
 #: socket was, then criu, which stays until the session has ended.
 _MOUNT_AND_RUN: Final = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
@@ -61,6 +66,15 @@ class Keeper:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._descriptor, self._reap)
 
+    async def kill(self) -> None:
+        """SIGKILL for all of it; returns when nothing of it runs. Raises TimeoutError."""
+        first = _children(self.process.pid)
+        for process in first:
+            process.send(signal.SIGKILL)
+        # The first process of the namespace is the last one in it to end, and the holder ends after that.
+        if not first or not await self.process.ended(_KILL_LIMIT):
+            await self.process.kill()
+
     def leave(self) -> None:
         """Let the session go on without anybody who waits for its end here."""
         self._loop.remove_reader(self._descriptor)
@@ -72,6 +86,13 @@ class Keeper:
     def _reap(self) -> None:
         self._child.wait()
         self.leave()
+
+
+def _children(pid: int) -> Sequence[ProcessIdentity]:
+    try:
+        return [ProcessIdentity(child.pid, child.create_time()) for child in psutil.Process(pid).children()]
+    except psutil.NoSuchProcess:
+        return ()
 
 
 async def dump(criu: str, pid: int, images: Path) -> None:
@@ -148,12 +169,14 @@ async def _run(log: Path, *command: str) -> None:
     """Run criu to its end. Raises CriuError with the first error of its log, OSError."""
     said = log.with_suffix(".stderr")
     with said.open("wb") as output:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         await ProcessIdentity.of(child.pid).ended(_RUN_LIMIT)
     finally:
-        # Without effect on what has ended by itself.
-        child.kill()
+        # With the helpers that it forks, and without effect on what has ended by itself.
+        os.killpg(child.pid, signal.SIGKILL)
         child.wait()
     if child.returncode != 0:
         last = said.read_text(errors="replace").strip().splitlines()[-1:]

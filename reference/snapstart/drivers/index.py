@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import fcntl
 import hashlib
 import itertools
 import json
@@ -23,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from reference.ownership import own
+from reference.program import IN_USE_LIMIT
 from reference.snapstart.drivers.driver import Artifact
 
 _RECORD: Final = "artifact.json"
@@ -58,16 +59,16 @@ class Record:
 class Index:
     """The folder of one driver."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use a folder, and remove what was left unfinished there. Raises IndexBusyError, OSError."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path, limit_s: float = IN_USE_LIMIT) -> None:
+        """Use a folder, and remove what was left unfinished there.
+
+        Raises IndexBusyError if another driver has it for `limit_s` seconds, OSError.
+        """
         self._folder = folder
         self._numbers = itertools.count()
-        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            os.close(self._lock)
+            self._lock = own(folder, limit_s)
+        except TimeoutError as err:
             raise IndexBusyError(f"another driver uses {folder}: give each a folder of its own") from err
         for left in folder.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(left)
@@ -123,9 +124,7 @@ class Index:
 
     def close(self) -> None:
         """Leave the folder to another driver; once is enough."""
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        self._lock.release()
 
     def _unfinished(self) -> Path:
         return self._folder / f"{_UNFINISHED}{next(self._numbers)}"

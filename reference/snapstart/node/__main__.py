@@ -166,7 +166,7 @@ async def be(arguments: argparse.Namespace) -> None:
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(owning(settings.state))
-        except BlockingIOError as err:
+        except TimeoutError as err:
             raise RuntimeError(f"another node works on {settings.state}: end it first") from err
         await sweep(settings.state)
         folder = settings.state / "driver"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import ipaddress
 import logging
 import os
@@ -14,7 +13,8 @@ from pathlib import Path
 
 from reference.api import Api
 from reference.informer import Informer, Informers
-from reference.program import Address, listening, status_pages
+from reference.ownership import own
+from reference.program import IN_USE_LIMIT, Address, listening, status_pages
 from reference.snapstart.drivers.driver import Driver
 from reference.snapstart.kinds import Pod, SandboxSnapshot, SandboxSnapshotTask
 from reference.snapstart.node.addresses import Addresses
@@ -125,13 +125,14 @@ async def sweep(state: Path) -> int:
 
 
 @contextlib.contextmanager
-def owning(state: Path) -> Iterator[None]:
+def owning(state: Path, limit_s: float = IN_USE_LIMIT) -> Iterator[None]:
     """Be the only node on a state folder; what is started meanwhile is marked as this node's.
 
-    Raises BlockingIOError if another process holds it.
+    Raises TimeoutError if another process holds it for `limit_s` seconds.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    lock = own(state, limit_s)
+    try:
         os.environ[MARK] = str(state)
         yield
+    finally:
+        lock.release()

@@ -23,7 +23,7 @@ def forged(snapstart, snapshot, **spec):
         "snapshotMode": "Fork",
         "targetSandboxRef": {"name": "no-such-sandbox"},
         "targetNodeName": next(iter(snapstart.deployment.nodes)),
-        "providerName": "zygote.ref",
+        "providerName": snapstart.deployment.plan.provider,
         "snapshotKey": "forged-key",
         "snapshotHash": HASH,
     }

@@ -41,7 +41,7 @@ def test_the_budgets_of_the_suite_are_read() -> None:
     """The committed file MUST be right, and have the contract's limits."""
     found = load(ROOT / BUDGETS)
 
-    assert sorted(found.profiles) == ["gke", "kind", "kwok", "kwok-presubmit"]
+    assert sorted(found.profiles) == ["gke", "kind", "kwok", "kwok-criu", "kwok-presubmit"]
     paced = {(b.metric, b.statistic): b.limit for b in found.find("kwok", "paced-adoption").budgets}
     assert paced["claim_ready_latency", "p50"] == 0.3
     assert paced["claim_ready_latency", "p99"] == 1.0

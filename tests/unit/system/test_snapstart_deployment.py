@@ -13,6 +13,7 @@ import yaml
 
 from fixtures.conformance.features import FEATURES as KNOWN
 from fixtures.conformance.mutants import REGISTRY, load
+from fixtures.errors import StartError
 from fixtures.kube.connection import Connection, open_kubeconfig
 from fixtures.kube.snapshot import Snapshot
 from fixtures.processes import clean_environment, start_detached
@@ -26,8 +27,10 @@ from fixtures.system.snapstart.deployment import (
     Plan,
     remove_leftovers,
 )
+from fixtures.system.snapstart.drivers.kinds import KINDS
 from fixtures.system.snapstart.sessions import Attempt, Witness
-from fixtures.system.snapstart.system import FEATURES
+from fixtures.system.snapstart.system import FEATURES, OF_DRIVER, SnapstartSystem, require
+from fixtures.testbed import SNAPSTART_DRIVERS
 from reference.snapstart.controller.__main__ import parser as controller_parser
 from reference.snapstart.front.__main__ import parser as front_parser
 from reference.snapstart.node.__main__ import parser as node_parser
@@ -52,6 +55,28 @@ def parsed(program: str, further: list[str]) -> Any:
 def test_usual_options_are_known(program: str) -> None:
     """Each program MUST understand what it is usually told."""
     parsed(program, Plan("ns").further(program, program))
+
+
+@pytest.mark.parametrize("driver", SNAPSTART_DRIVERS)
+def test_nodes_are_given_their_driver(driver: str) -> None:
+    """What nodes are told, what classes name, what is declared and what benches try MUST be one driver."""
+    plan = Plan("ns", driver=driver)
+
+    assert parsed("node", plan.further("node", "node")).driver == driver
+    assert plan.provider == KINDS[driver].name
+    system = SnapstartSystem(ROOT, ROOT, driver)
+    assert SnapstartSystem.from_dict(system.to_dict()) == system
+    assert {f for f in system.features if f.startswith("Driver")} == OF_DRIVER[driver]
+    assert system.identity["flags"] == [f"--driver={driver}"]
+
+
+def test_a_driver_that_cannot_work_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without criu MUST be told before any test starts, with where to read on."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    require("zygote", tmp_path)
+    with pytest.raises(StartError, match=r"criu-unusable: .* docs/snapstart\.md says what it takes"):
+        require("criu", tmp_path)
 
 
 def test_each_mutant_is_known_to_its_program() -> None:

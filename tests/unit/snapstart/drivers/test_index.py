@@ -95,7 +95,7 @@ def test_a_record_in_the_place_of_another_is_no_artifact(index: Index) -> None:
 def test_one_folder_has_one_driver(index: Index, tmp_path: Path) -> None:
     """A second index in a folder MUST be refused, with what to do about it."""
     with pytest.raises(IndexBusyError, match="give each a folder of its own"):
-        Index(tmp_path / "index")
+        Index(tmp_path / "index", 0.1)
 
 
 def test_an_artifact_is_not_replaced(index: Index) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fixtures.system.snapstart.drivers import captures, checks, forksafety, protocol
 from fixtures.system.snapstart.drivers.bench import Bench
 from fixtures.system.snapstart.drivers.checks import Check
-from fixtures.system.snapstart.drivers.kinds import Zygote
+from fixtures.system.snapstart.drivers.kinds import CRIU, ZYGOTE, with_driver
 from reference.snapstart.drivers import mutants as drivers
 from reference.snapstart.drivers.zygote import ZygoteDriver
 from reference.snapstart.runtime import mutants as runtimes
@@ -63,8 +63,13 @@ def test_a_mutant_is_noticed(name: str, tmp_path: Path) -> None:
     """A wrong runtime or driver MUST fail its check, for its own reason."""
     check, words = NOTICED[name]
     driver = drivers.MUTANTS[name].driver if name in drivers.MUTANTS else ZygoteDriver
-    assert issubclass(driver, ZygoteDriver)
-    with Bench(Zygote(driver), tmp_path, [name] if name in runtimes.MUTANTS else []) as bench:
+    with Bench(with_driver(ZYGOTE, driver), tmp_path, [name] if name in runtimes.MUTANTS else []) as bench:
         with pytest.raises(Exception, match=words) as caught:
             check(bench)
         assert not isinstance(caught.value, OSError | KeyError | TypeError)
+
+
+def test_a_mutant_of_another_driver() -> None:
+    """A driver MUST NOT be taken for a mutant of another one."""
+    with pytest.raises(ValueError, match="ZygoteDriver is no mutant of criu.ref"):
+        with_driver(CRIU, ZygoteDriver)
