@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     )
     drivers = [*sorted(DRIVERS), NONE]
     add("--driver", choices=drivers, default="zygote", help="how snapshots are made (%(default)s)")
+    add("--criu", default="criu", metavar="PROGRAM", help="what driver criu calls (%(default)s)")
     add(
         "--restore-policy",
         type=Policy,
@@ -170,7 +171,8 @@ async def be(arguments: argparse.Namespace) -> None:
             raise RuntimeError(f"another node works on {settings.state}: end it first") from err
         await sweep(settings.state)
         folder = settings.state / "driver"
-        async with driving(arguments.driver, folder, settings.name, arguments.driver_mutant) as found:
+        driver = driving(arguments.driver, folder, settings.name, arguments.driver_mutant, arguments.criu)
+        async with driver as found:
             await serve(settings, parts, found)
 
 

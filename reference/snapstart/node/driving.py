@@ -22,12 +22,12 @@ DRIVERS: Final[Mapping[str, type[ZygoteDriver] | type[CriuDriver]]] = {
 
 @contextlib.asynccontextmanager
 async def driving(
-    name: str, folder: Path, node: str, mutant: str | None = None
+    name: str, folder: Path, node: str, mutant: str | None = None, criu: str = "criu"
 ) -> AsyncIterator[Driver | None]:
     """The driver of that name, for a node and in a folder, until the block ends; None for `NONE`.
 
-    `mutant` is the name of a wrong driver to take instead. Raises CriuUnusableError where criu does not work,
-    ValueError if the mutant is one of another driver.
+    `mutant` is the name of a wrong driver to take instead, `criu` the program that driver calls. Raises
+    CriuUnusableError where criu does not work, ValueError if the mutant is one of another driver.
     """
     if name == NONE:
         yield None
@@ -39,9 +39,12 @@ async def driving(
             raise ValueError(f"{mutant} is no mutant of the driver {name}")
         kind = wrong
     folder.mkdir(parents=True, exist_ok=True)
+    driver: ZygoteDriver | CriuDriver
     if issubclass(kind, CriuDriver):
-        await detect(folder / "detection")
-    driver = kind(node, folder / "artifacts")
+        await detect(folder / "detection", criu)
+        driver = kind(node, folder / "artifacts", criu=criu)
+    else:
+        driver = kind(node, folder / "artifacts")
     try:
         yield driver
     finally:
