@@ -10,9 +10,9 @@ from typing import Any
 
 from reference.rollout.leases import RETIRING_ANNOTATION
 
-#: The values of --dialect: the project's own, kagent's pull request as reviewed, K2 and K3 (contract section
-#: 1).
-DIALECTS = ("v1_safe", "v1", "retain", "pinned")
+#: The values of --dialect: the project's own, kagent's pull request as reviewed, K2, K3 and API v2 (contract
+#: section 1).
+DIALECTS = ("v1_safe", "v1", "retain", "pinned", "refcount")
 
 #: Annotation of a template with its place in the order, an integer (contract section 3).
 DESIRED_GENERATION = "kagent.dev/desired-generation"

@@ -11,7 +11,7 @@ from reference.rollout import names
 from reference.rollout.actors import GOLDEN_ATESPACE
 from reference.rollout.controller import plan
 from reference.rollout.controller.api import Secret
-from reference.rollout.controller.conditions import Condition, accepted, recreating
+from reference.rollout.controller.conditions import Condition, accepted, conflicting, recreating
 from reference.rollout.controller.errors import NotAccepted, NotYet
 from reference.rollout.controller.objects import (
     Object,
@@ -179,6 +179,17 @@ class SafeApplying(Applying):
                 await on.api.delete(Secret, secret)
             else:
                 await self.give_secret(on, secret, template)
+
+
+class RevisionApplying(SafeApplying):
+    """API v2: what has a revision's name and another spec stays as it is, whoever made it (V2-4)."""
+
+    async def apply(self, on: Pass, rendered: Rendered) -> Applied:
+        """One application."""
+        found = await on.api.get(ActorTemplate, on.namespace, rendered.name)
+        if found is not None and found["spec"] != rendered.spec:
+            return Applied(Outcome.AGAIN, (accepted(), conflicting(rendered.name)))
+        return await super().apply(on, rendered)
 
 
 class V1Applying(Applying):

@@ -52,6 +52,20 @@ def readiness(ordered: Sequence[Object]) -> Condition:
     return Condition("Ready", "False", "ActorTemplateNotReady", message)
 
 
+def revision_readiness(ordered: Sequence[Object]) -> Condition:
+    """API v2: whether the most desired template serves, though another one may (V2-3)."""
+    if ordered and not roles.is_ready(ordered[0]):
+        message = f"ActorTemplate {name_of(ordered[0])} waits for its golden snapshot"
+        return Condition("Ready", "False", "ActorTemplatePending", message)
+    return readiness(ordered)
+
+
+def conflicting(template: str) -> Condition:
+    """API v2: what has the name of the revision's template is not what was rendered (V2-4)."""
+    message = f"ActorTemplate {template} exists and differs from the revision"
+    return Condition("Ready", "False", "ActorTemplateConflict", message)
+
+
 def recreating(template: str) -> Condition:
     """Dialect K3: the template differs from what is rendered under its name, and is replaced."""
     return Condition("Ready", "False", "ActorTemplateRecreating", f"ActorTemplate {template} is recreated")
@@ -63,12 +77,17 @@ def templates_unknown(message: str) -> Condition:
 
 
 def status_of(
-    agent: Object, conditions: Iterable[Condition], now: datetime.datetime
+    agent: Object,
+    conditions: Iterable[Condition],
+    now: datetime.datetime,
+    revisions: Mapping[str, str] | None = None,
 ) -> dict[str, Any] | None:
     """The status of an agent with these conditions, None if it says so already.
 
-    The time of a condition is that of the last change of its status; conditions of other types stay.
+    The time of a condition is that of the last change of its status; conditions of other types stay, and so
+    do fields that `revisions` does not name.
     """
+    further = revisions or {}
     before = agent.get("status") or {}
     known: dict[str, Mapping[str, Any]] = {found["type"]: found for found in before.get("conditions") or ()}
     merged = dict(known)
@@ -77,10 +96,12 @@ def status_of(
     status = {
         "observedGeneration": generation_of(agent),
         "conditions": [merged[type_] for type_ in sorted(merged)],
+        **further,
     }
     known_status = {
         "observedGeneration": before.get("observedGeneration"),
         "conditions": [known[type_] for type_ in sorted(known)],
+        **{field: before.get(field) for field in further},
     }
     return None if status == known_status else status
 

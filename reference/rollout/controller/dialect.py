@@ -8,18 +8,25 @@ from functools import partial
 from typing import Final
 
 from reference.rollout import roles
-from reference.rollout.controller.applying import Applying, PinnedApplying, SafeApplying, V1Applying
+from reference.rollout.controller.applying import (
+    Applying,
+    PinnedApplying,
+    RevisionApplying,
+    SafeApplying,
+    V1Applying,
+)
 from reference.rollout.controller.deleting import Deleting, V1Deleting
-from reference.rollout.controller.flows import Flow, V1Flow
+from reference.rollout.controller.flows import Flow, RevisionFlow, V1Flow
 from reference.rollout.controller.objects import Object, is_controlled_by, uid_of
 from reference.rollout.controller.rendering import (
     PinnedRendering,
     Rendering,
     RetainRendering,
+    RevisionRendering,
     SafeRendering,
     V1Rendering,
 )
-from reference.rollout.controller.retiring import Retiring, SafeRetiring, V1Retiring
+from reference.rollout.controller.retiring import RefcountRetiring, Retiring, SafeRetiring, V1Retiring
 
 
 def owned(agent: Object, template: Object) -> bool:
@@ -75,4 +82,15 @@ PINNED: Final = Dialect(
     "pinned", PinnedRendering, PinnedApplying(), Retiring(), Deleting(), Flow(), _order("pinned"), named
 )
 
-DIALECTS: Final = {dialect.name: dialect for dialect in (SAFE, V1, RETAIN, PINNED)}
+REFCOUNT: Final = Dialect(
+    "refcount",
+    RevisionRendering,
+    RevisionApplying(),
+    RefcountRetiring(),
+    Deleting(),
+    RevisionFlow(),
+    _order("refcount"),
+    owned,
+)
+
+DIALECTS: Final = {dialect.name: dialect for dialect in (SAFE, V1, RETAIN, PINNED, REFCOUNT)}

@@ -8,13 +8,14 @@ from typing import Final
 
 import httpx2
 
+from reference.rollout import names, roles
 from reference.rollout.controller import conditions
 from reference.rollout.controller.applying import Applied
 from reference.rollout.controller.conditions import Condition
 from reference.rollout.controller.deleting import has_finalizer, set_finalizer
 from reference.rollout.controller.errors import SERVER_ERRORS, NotAccepted, NotYet, in_words, is_conflict
 from reference.rollout.controller.inputs import read_inputs
-from reference.rollout.controller.objects import Object, is_terminating
+from reference.rollout.controller.objects import Object, annotations_of, is_terminating
 from reference.rollout.controller.passes import Outcome, Pass
 from reference.rollout.controller.rendering import Rendered
 from reference.rollout.kinds import SandboxAgent
@@ -46,7 +47,7 @@ class Flow:
             on.agent = await set_finalizer(on, True)
         rendered, applied = await self.apply(on)
         seen = await self.look(on)
-        reported = await self.report(on, applied, seen)
+        reported = await self.report(on, rendered, applied, seen)
         cleaned = await self.clean_up(on, rendered, seen)
         return max(applied.outcome, reported, cleaned)
 
@@ -97,10 +98,14 @@ class Flow:
             return conditions.templates_unknown(seen.error)
         return conditions.readiness(on.dialect.order(seen.templates))
 
-    async def report(self, on: Pass, applied: Applied, seen: Seen) -> Outcome:
+    def revisions(self, on: Pass, rendered: Rendered | None, seen: Seen) -> dict[str, str]:
+        """What the status says of revisions, by field: nothing but in API v2."""
+        return {}
+
+    async def report(self, on: Pass, rendered: Rendered | None, applied: Applied, seen: Seen) -> Outcome:
         """Write the status, if it changes. A condition of the application wins over what templates say."""
         said = [self.readiness(on, seen), *applied.conditions]
-        status = conditions.status_of(on.agent, said, on.tools.now())
+        status = conditions.status_of(on.agent, said, on.tools.now(), self.revisions(on, rendered, seen))
         if status is None:
             return Outcome.DONE
         try:
@@ -116,6 +121,26 @@ class Flow:
             return Outcome.AGAIN
         desired = None if rendered is None else rendered.name
         return await on.dialect.retiring.retire(on, seen.templates, desired)
+
+
+class RevisionFlow(Flow):
+    """API v2: the status tells revisions, and Ready is about the desired one alone (V2-1, V2-3)."""
+
+    def readiness(self, on: Pass, seen: Seen) -> Condition:
+        """Condition Ready."""
+        if seen.templates is None:
+            return super().readiness(on, seen)
+        return conditions.revision_readiness(on.dialect.order(seen.templates))
+
+    def revisions(self, on: Pass, rendered: Rendered | None, seen: Seen) -> dict[str, str]:
+        """The revision of the config and that of the template that serves; an unknown one stays as it was."""
+        found = {}
+        if rendered is not None:
+            found["desiredRevision"] = rendered.annotations[names.CONFIG_HASH_ANNOTATION]
+        active = next((t for t in on.dialect.order(seen.templates or ()) if roles.is_ready(t)), None)
+        if active is not None:
+            found["latestSuccessfulRevision"] = annotations_of(active)[names.CONFIG_HASH_ANNOTATION]
+        return found
 
 
 class V1Flow(Flow):
@@ -134,6 +159,6 @@ class V1Flow(Flow):
             retired = Outcome.DONE
         if retired is not Outcome.DONE:
             return retired
-        _, applied = await self.apply(on)
-        reported = await self.report(on, applied, await self.look(on))
+        rendered, applied = await self.apply(on)
+        reported = await self.report(on, rendered, applied, await self.look(on))
         return max(applied.outcome, reported)

@@ -63,9 +63,9 @@ class ConcatHash(SafeRendering):
 class NameCut(SafeRendering):
     """A template's name is cut at 63 characters after the hash was added."""
 
-    def template_name(self, agent: str, short: str) -> str:
-        cut = names.truncated(f"{agent}-{short}", names.LABEL_LENGTH)
-        if cut != names.template_name(agent, short):
+    def template_name(self, agent: str, identity: str) -> str:
+        cut = names.truncated(f"{agent}-{identity}", names.LABEL_LENGTH)
+        if cut != names.template_name(agent, identity):
             fired("name-cut")
         return cut
 
@@ -81,7 +81,7 @@ class SharedSecret(SafeRendering):
 class OneName(SafeRendering):
     """The rendering of in-place-update: a template's name says nothing of its config."""
 
-    def template_name(self, agent: str, short: str) -> str:
+    def template_name(self, agent: str, identity: str) -> str:
         return names.template_name(agent, "")
 
 
@@ -298,6 +298,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "burst-step": _with(retiring=wrong.BurstStep()),
     "churn": _with(rendering=Churn),
     "concat-hash": _with(rendering=ConcatHash),
+    "count-live": _with(retiring=wrong.CountLive()),
     "delete-stuck": _with(deleting=DeleteStuck()),
     "early-retire": _with(retiring=wrong.EarlyRetire()),
     "finalizer-early": _with(deleting=FinalizerEarly()),

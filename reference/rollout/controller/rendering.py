@@ -190,14 +190,14 @@ class SafeRendering(Rendering):
         """The template and Secret for an agent. Raises NotAccepted saying what is wrong with it."""
         self.check_name(agent)
         load, copies = self._with_own_secrets(workload(agent, inputs, self.images), inputs)
-        short = names.short_hash(str(self.config_hash(agent, load, inputs)))
-        name = self.template_name(name_of(agent), short)
+        identity = self.identity(agent, load, inputs)
+        name = self.template_name(name_of(agent), identity)
         secret = self.secret_name(agent, name)
         own = replace(load, env=[_in_secret(variable, secret) for variable in load.env])
         data = {**(load.config or {}), **copies}
         return Rendered(
             name,
-            self.annotations(agent, short),
+            self.annotations(agent, identity),
             self.spec(agent, own, secret),
             secret if data else None,
             data,
@@ -212,13 +212,17 @@ class SafeRendering(Rendering):
                 f"which can have {names.LABEL_LENGTH}"
             )
 
+    def identity(self, agent: Object, load: Workload, inputs: Inputs) -> str:
+        """What the template's name says of its config."""
+        return names.short_hash(str(self.config_hash(agent, load, inputs)))
+
     def config_hash(self, agent: Object, load: Workload, inputs: Inputs) -> int:
         """The hash of all that reaches the golden: the config, and the spec but for the Secret's name."""
         return names.framed_hash([*hash_parts(load, inputs), self._shape(agent, load)])
 
-    def template_name(self, agent: str, short: str) -> str:
+    def template_name(self, agent: str, identity: str) -> str:
         """The name of the template."""
-        return names.template_name(agent, short)
+        return names.template_name(agent, identity)
 
     def secret_name(self, agent: Object, template: str) -> str:
         """The name of the config Secret."""
@@ -305,3 +309,16 @@ class PinnedRendering(Rendering):
             None if load.config is None else secret,
             load.config or {},
         )
+
+
+class RevisionRendering(SafeRendering):
+    """API v2: as v1_safe, with a revision instead of a short hash. SandboxAgents all have one harness."""
+
+    def identity(self, agent: Object, load: Workload, inputs: Inputs) -> str:
+        """The revision."""
+        parts = [*hash_parts(load, inputs), self._shape(agent, load)]
+        return names.revision([part.hex() for part in parts])
+
+    def template_name(self, agent: str, identity: str) -> str:
+        """The name of the template."""
+        return names.revision_template_name(agent, names.MANAGED_BY, identity)

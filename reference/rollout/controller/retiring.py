@@ -196,6 +196,18 @@ class SafeRetiring(Retiring):
         return True
 
 
+class RefcountRetiring(SafeRetiring):
+    """API v2: what a session refers to stays, however long it sleeps; no session is ever reaped (V2-2)."""
+
+    def reapable(self, found: Roles, templates: Sequence[Object]) -> list[Object]:
+        """None."""
+        return []
+
+    async def is_held(self, on: Pass, template: Object, held: Holdings) -> bool:
+        """Whether a session, or a request on its way, refers to the template. That is nothing to warn of."""
+        return bool(self.sessions(on, template, held)) or bool(held.requests(template))
+
+
 def _mark(value: str | None) -> dict[str, object]:
     return {"metadata": {"annotations": {RETIRING_ANNOTATION: value}}}
 

@@ -18,7 +18,7 @@ from reference.rollout.controller.holdings import IDLE, Holdings
 from reference.rollout.controller.objects import Object, golden_of, is_marked, name_of, was_ever_ready
 from reference.rollout.controller.passes import Outcome, Pass
 from reference.rollout.controller.plan import Roles
-from reference.rollout.controller.retiring import Retiring, SafeRetiring
+from reference.rollout.controller.retiring import RefcountRetiring, Retiring, SafeRetiring
 from reference.rollout.controller.steps import tried
 from reference.rollout.kinds import SandboxAgent
 
@@ -194,3 +194,13 @@ class NoWedge(SafeRetiring):
 
     def licensed(self, on: Pass, template: Object, ordered: Sequence[Object]) -> bool:
         return was_ever_ready(template) and super().licensed(on, template, ordered)
+
+
+class CountLive(RefcountRetiring):
+    """A session refers to its template only while it has a worker."""
+
+    def sessions(self, on: Pass, template: Object, held: Holdings) -> list[Actor]:
+        live = held.live(template)
+        if live != super().sessions(on, template, held):
+            fired("count-live")
+        return live

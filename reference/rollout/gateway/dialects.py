@@ -20,7 +20,7 @@ class Dialect:
     templates: Callable[[Iterable[Template], Object], list[Template]]
     #: The actor of a session: (namespace, agent, UID of the agent, short hash, session).
     actor: Callable[[str, str, str, str, str], str]
-    #: Whether a session stays on the template that its actor was born with (K3).
+    #: Whether a session stays on the template that its actor was born with (K3, API v2).
     pins_sessions: bool = False
     #: Whether a request waits for a free worker (C10).
     buffers: bool = False
@@ -66,6 +66,11 @@ def _pinned(namespace: str, agent: str, uid: str, _short: str, session: str) -> 
     return names.pinned_actor_id(namespace, agent, uid, session)
 
 
+def _refcount(namespace: str, agent: str, _uid: str, _short: str, session: str) -> str:
+    """An id without the config, as the UUIDs of API v2 are; made of what is known, so it is always found."""
+    return names.safe_actor_id(namespace, agent, "", session)
+
+
 DIALECTS = {
     dialect.name: dialect
     for dialect in (
@@ -81,5 +86,15 @@ DIALECTS = {
         Dialect("v1", labelled, names.v1_actor_id, buffers=True, recomputes=True),
         Dialect("retain", labelled, names.v1_actor_id, recomputes=True, reaps_after_create=True),
         Dialect("pinned", labelled, _pinned, pins_sessions=True, resumes_paused=True),
+        Dialect(
+            "refcount",
+            owned,
+            _refcount,
+            pins_sessions=True,
+            buffers=True,
+            leases=True,
+            counts_turns=True,
+            resumes_paused=True,
+        ),
     )
 }

@@ -281,12 +281,20 @@ class Turns:
 
     @asynccontextmanager
     async def between_turns(self, actor: str) -> AsyncIterator[None]:
-        """Keep turns from an actor within the block. Raises InUse while one is on it that must not be cut."""
+        """Keep turns from an actor within the block.
+
+        Raises InUse while one is on it that must not be cut: at once, though that may still be waiting for
+        the actor to be resumed.
+        """
         use = self._uses[actor]
+        self._check_unused(actor, use)
         async with use.lock:
-            if self._dialect.counts_turns and use.turns:
-                raise InUse(actor)
+            self._check_unused(actor, use)
             yield
+
+    def _check_unused(self, actor: str, use: _Use) -> None:
+        if self._dialect.counts_turns and use.turns:
+            raise InUse(actor)
 
     # -- after the turn ---------------------------------------------------
 

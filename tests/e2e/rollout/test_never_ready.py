@@ -8,11 +8,6 @@ from fixtures.system.rollout.handles import BOOTS_A_SECOND
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
-def config(message, pool):
-    """What makes an agent say something else, on the workers of a pool."""
-    return {"declarative": {"systemMessage": message}, "substrate": {"workerPoolRef": {"name": pool}}}
-
-
 @conformance(
     id="BG-R08",
     profile="ROLLOUT",
@@ -28,11 +23,11 @@ def test_change_after_one_that_never_becomes_ready_is_applied(rollout):
     rollout.pool("empty", replicas=0)
     agent, blue = rollout.ready_agent(message=f"one {BOOTS_A_SECOND}")
 
-    agent.patch(config("two", "empty"))
+    agent.edit("two", pool="empty")
     stuck = agent.next_template(blue, ready=False)
-    agent.patch(config("three", "empty"))
+    agent.edit("three", pool="empty")
     also_stuck = agent.next_template(blue, stuck, ready=False)
-    agent.patch(config("four", "pool"))
+    agent.edit("four", pool="pool")
     good = agent.next_template(blue, stuck, also_stuck)
     remaining = rollout.settles(agent)
 
@@ -54,12 +49,12 @@ def test_template_that_becomes_ready_under_its_mark_is_spared(deploy):
     rollout.pool()
     rollout.pool("empty", replicas=0)
     agent, blue = rollout.ready_agent()
-    agent.patch(config("two workload-boot=after:2", "pool"))
+    agent.edit("two workload-boot=after:2", pool="pool")
     late = agent.next_template(blue, ready=False)
     # The mark is there, and whoever wrote it does not know yet.
     mark = {"verb": "patch", "plural": "actortemplates", "name": late.name, "times": 1}
     with rollout.api_disturbed("late-reply", seconds=30, **mark) as held_back:
-        agent.patch(config("three", "empty"))
+        agent.edit("three", pool="empty")
         agent.next_template(blue, late, ready=False)
         rollout.has_struck(held_back)
         agent.template_named(late.name)
@@ -70,6 +65,6 @@ def test_template_that_becomes_ready_under_its_mark_is_spared(deploy):
     states = rollout.states_of(late)
     rollout.decided(any(s.marked and not s.ready for s in states), "it was Ready before it was marked")
     assert any(s.marked and s.ready for s in states)
-    agent.patch(config("four", "pool"))
+    agent.edit("four", pool="pool")
     rollout.gone(late)
     rollout.settles(agent)

@@ -48,12 +48,12 @@ def test_new_work_goes_to_the_active_template_else_to_the_newest(dialect: str) -
     assert resolve(found[1:], AGENT) is found[1]
 
 
-def test_only_v1_safe_asks_who_owns_a_template() -> None:
-    """A template of another owner MUST NOT be used by v1_safe; the others go by the label."""
+@pytest.mark.parametrize(("dialect", "uses"), [("v1_safe", False), ("refcount", False), ("v1", True)])
+def test_who_owns_a_template_is_asked_by_the_safe_dialects(dialect: str, uses: bool) -> None:
+    """A template of another owner MUST NOT be used by v1_safe and refcount; the others go by the label."""
     foreign = [template("one", owner="uid-other")]
 
-    assert DIALECTS["v1_safe"].resolve(foreign, AGENT) is None
-    assert DIALECTS["v1"].resolve(foreign, AGENT) is foreign[0]
+    assert (DIALECTS[dialect].resolve(foreign, AGENT) is not None) is uses
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,7 @@ def test_only_v1_safe_asks_who_owns_a_template() -> None:
         ("v1", "asr-ns-a-ff-s-1"),
         ("retain", "asr-ns-a-ff-s-1"),
         ("pinned", "asr-ns-a-s-1"),
+        ("refcount", "asr-" + hashlib.sha256(b"ns/a//S_1").hexdigest()[:24]),
         ("v1_safe", "asr-" + hashlib.sha256(b"ns/a/ff/S_1").hexdigest()[:24]),
     ],
 )

@@ -88,7 +88,9 @@ def end(substrate: Substrate, dialect: str = "retain", turns: Turns | None = Non
 
 
 @pytest.mark.parametrize(
-    ("dialect", "number"), [("v1_safe", 3), ("v1", 3), ("retain", 3), ("pinned", 1)], ids=lambda v: str(v)
+    ("dialect", "number"),
+    [("v1_safe", 3), ("v1", 3), ("retain", 3), ("pinned", 1), ("refcount", 1)],
+    ids=lambda v: str(v),
 )
 def test_actors_of_a_session(dialect: str, number: int) -> None:
     """K2-4: a session MUST have an actor per template and one of no config; K3-4: exactly one."""

@@ -70,7 +70,7 @@ def names_of(templates: Any) -> list[str]:
     return [t["metadata"]["name"] for t in templates]
 
 
-@pytest.mark.parametrize("dialect", ["v1_safe", "retain", "pinned"])
+@pytest.mark.parametrize("dialect", ["v1_safe", "retain", "pinned", "refcount"])
 def test_order_is_by_place_then_age_then_name(dialect: str) -> None:
     """The most desired template MUST come first; ties MUST be broken by creation time, then by name."""
     found = [

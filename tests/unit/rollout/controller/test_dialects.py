@@ -1,4 +1,4 @@
-"""What the other dialects do: the defects of V1, and the rules of K2 and K3."""
+"""What the other dialects do: the defects of V1, and the rules of K2, K3 and API v2."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pytest
 
 from reference.rollout import names
 from reference.rollout.actors import State
-from reference.rollout.controller.objects import uid_of
+from reference.rollout.controller.objects import name_of, uid_of
 from reference.rollout.controller.passes import Outcome
 from reference.rollout.kinds import ActorTemplate, ModelConfig, SandboxAgent
+from reference.rollout.leases import RETIRING_ANNOTATION
 from tests.unit.rollout.controller.conftest import MakeWorld
 from tests.unit.rollout.controller.world import World
 
@@ -208,7 +209,127 @@ def test_k3_drift_under_one_name(make_world: MakeWorld) -> None:
     assert world.condition("Ready") == ("True", "WorkloadReady")
 
 
-@pytest.mark.parametrize("dialect", ["retain", "pinned"])
+# -- API v2 ---------------------------------------------------------------
+
+
+def revisions(world: World) -> tuple[str, str]:
+    """What the agent's status says of the desired and of the latest successful revision, by template."""
+    named = {t["metadata"]["annotations"][names.CONFIG_HASH_ANNOTATION]: name_of(t) for t in world.templates}
+    status = world.agent["status"]
+    return named[status["desiredRevision"]], named.get(status.get("latestSuccessfulRevision"), "")
+
+
+def test_v2_names_a_template_after_the_whole_revision(make_world: MakeWorld) -> None:
+    """A template MUST be named after agent, harness and revision, which is 64 digits long."""
+    world = make_world("refcount")
+    world.reconcile()
+    (template,) = world.templates
+    revision = template["metadata"]["annotations"][names.CONFIG_HASH_ANNOTATION]
+    assert len(revision) == 64
+    assert name_of(template) == f"my-agent-kagent-{revision[:12]}"
+    assert world.agent["status"]["desiredRevision"] == revision
+    assert "latestSuccessfulRevision" not in world.agent["status"]
+
+
+def test_v2_says_which_revision_serves(make_world: MakeWorld) -> None:
+    """V2-1, V2-3: until the desired revision is Ready the latest MUST stay, and Ready MUST be False."""
+    world = make_world("refcount")
+    world.settle()
+    (blue,) = world.names
+    assert revisions(world) == (blue, blue)
+    world.use_model("m2")
+    world.reconcile()
+    green = world.desired
+    assert revisions(world) == (green, blue)
+    assert world.condition("Ready") == ("False", "ActorTemplatePending")
+    world.build_all()
+    world.reconcile()
+    assert revisions(world) == (green, green)
+    assert world.condition("Ready") == ("True", "WorkloadReady")
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.SUSPENDED, State.PAUSED])
+def test_v2_keeps_what_a_session_refers_to(make_world: MakeWorld, state: State) -> None:
+    """V2-2: a template MUST stay while a session refers to it, whatever that does, and go once none does."""
+    world = make_world("refcount")
+    world.settle()
+    (blue,) = world.names
+    world.ate.add("asr-old", blue, state)
+    world.use_model("m2")
+    world.settle_held(8)
+    assert blue in world.names
+    assert world.ate.actors["asr-old"].state is state
+    assert world.events() == []
+    del world.ate.actors["asr-old"]
+    world.settle()
+    assert blue not in world.names
+    assert len(world.ate.actors) == 1
+
+
+def test_v2_takes_a_mark_back_where_a_session_was_quicker(make_world: MakeWorld) -> None:
+    """A template that was marked MUST be spared if a session refers to it, or that could never go on."""
+    world = make_world("refcount")
+    world.settle()
+    (blue,) = world.names
+    world.use_model("m2")
+    world.reconcile()
+    world.build_all()
+    world.api.edit(ActorTemplate, blue, {"metadata": {"annotations": {RETIRING_ANNOTATION: "now"}}})
+    world.ate.add("asr-old", blue, State.SUSPENDED)
+    world.settle_held()
+    (spared,) = (t for t in world.templates if name_of(t) == blue)
+    assert RETIRING_ANNOTATION not in spared["metadata"]["annotations"]
+
+
+def test_v2_goes_on_past_what_never_becomes_ready(make_world: MakeWorld) -> None:
+    """V2-3: a third revision MUST take the place of a second one that never is Ready; that MUST go."""
+    world = make_world("refcount")
+    world.settle()
+    (blue,) = world.names
+    world.ate.add("asr-old", blue, State.SUSPENDED)
+    world.use_model("m2")
+    world.reconcile()
+    stuck = world.desired
+    world.use_model("m3")
+    world.reconcile()
+    newest = world.desired
+    world.build(newest)
+    world.settle_held()
+    assert newest not in (blue, stuck)
+    assert set(world.names) == {blue, newest}
+    assert revisions(world) == (newest, newest)
+
+
+def test_v2_turns_back_to_a_revision_that_is_kept(make_world: MakeWorld) -> None:
+    """A config that comes back MUST be served by its own template, which a session has kept."""
+    world = make_world("refcount")
+    world.settle()
+    (blue,) = world.names
+    world.ate.add("asr-old", blue, State.SUSPENDED)
+    world.use_model("m2")
+    world.settle_held()
+    world.use_model("m1")
+    world.settle()
+    assert world.names == [blue]
+    assert revisions(world) == (blue, blue)
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_v2_overwrites_nothing(make_world: MakeWorld, owned: bool) -> None:
+    """V2-4: a template of a revision's name and another spec MUST stay as it is; the agent MUST say so."""
+    world = make_world("refcount")
+    world.reconcile()
+    (template,) = world.templates
+    world.api.edit(ActorTemplate, name_of(template), {"spec": {"pauseImage": "other@sha256:2"}})
+    if not owned:
+        world.api.edit(ActorTemplate, name_of(template), {"metadata": {"ownerReferences": []}})
+    before = world.api.all(ActorTemplate)
+    assert world.reconcile() is Outcome.AGAIN
+    assert world.condition("Ready") == ("False", "ActorTemplateConflict")
+    assert world.api.all(ActorTemplate) == before
+
+
+@pytest.mark.parametrize("dialect", ["retain", "pinned", "refcount"])
 def test_deletion_leaves_nothing(make_world: MakeWorld, dialect: str) -> None:
     """C24 holds in every dialect."""
     world = make_world(dialect)

@@ -108,6 +108,12 @@ def deletion(world: World) -> None:
     world.reconcile()
 
 
+def idle(world: World) -> None:
+    """A second config is Ready, and the first has an idle session that nobody reaps."""
+    replaced(world)
+    world.settle_held(2)
+
+
 def retained(world: World) -> None:
     """Several passes over one template."""
     world.settle_held()
@@ -117,6 +123,7 @@ def retained(world: World) -> None:
 SCENARIOS: dict[str, Callable[[World], None]] = {
     "adopt-foreign": taken_name,
     "blind-mark": overtaken,
+    "count-live": idle,
     "delete-stuck": deletion,
     "finalizer-early": deletion,
     "generation-only": flip_back,
