@@ -11,6 +11,15 @@ from fixtures.system.rollout.rpcproxy import Fault
 pytestmark = provisional(since="0.1.0", promote_by="2027-01-31")
 
 
+def nothing_is_left(rollout):
+    """Return when templates and Secrets are gone; no actor may be left."""
+    left = rollout.actors()
+    rollout.nothing_is_left(ACTOR_TEMPLATE)
+    rollout.nothing_is_left(SECRET)
+
+    assert left == []
+
+
 @conformance(
     id="BG-C24",
     profile="ROLLOUT",
@@ -47,27 +56,44 @@ def test_nothing_is_left_of_a_deleted_agent(rollout, wait):
     features=["SubstrateEchoWorkload"],
     killers=["bg/leave-goldens"],
 )
-@pytest.mark.parametrize("step", ["building", "stuck", "retiring"])
-def test_agent_can_be_deleted_at_every_step_of_a_rollout(rollout, wait, step):
-    """An agent MUST go at every step of a rollout, with all goldens, actors, templates and Secrets of it."""
+@pytest.mark.parametrize("step", ["building", "stuck"])
+def test_agent_can_be_deleted_while_a_template_is_built(rollout, wait, step):
+    """An agent MUST go while a template of it is built or cannot be, with all goldens, actors, templates and
+    Secrets of it.
+    """
     rollout.pool("empty", replicas=0)
     agent, blue = rollout.ready_agent()
     rollout.actor_is(agent.send("s-1").actor, "SUSPENDED")
-    half_done = Fault("hold", "DeleteActor", "controller", about=lambda a: a == blue.golden, times=1)
     if step == "building":
         agent.edit("two workload-boot=after:3")
-        agent.next_template(blue, ready=False)
-    elif step == "stuck":
-        agent.patch({"substrate": {"workerPoolRef": {"name": "empty"}}})
-        agent.next_template(blue, ready=False)
+    else:
+        agent.edit("two", pool="empty")
+    agent.next_template(blue, ready=False)
+
+    agent.delete()
+    wait.gone(agent, limit="agent_gone")
+
+    nothing_is_left(rollout)
+
+
+@conformance(
+    id="BG-R18b",
+    profile="ROLLOUT",
+    level="core",
+    features=["SandboxAgentRetirement", "SubstrateEchoWorkload"],
+    killers=["bg/leave-goldens"],
+)
+def test_agent_can_be_deleted_in_the_middle_of_a_retirement(rollout, wait):
+    """An agent MUST go between two steps of a retirement, with all goldens, actors, templates and Secrets of
+    it.
+    """
+    agent, blue = rollout.ready_agent()
+    rollout.actor_is(agent.send("s-1").actor, "SUSPENDED")
+    half_done = Fault("hold", "DeleteActor", "controller", about=lambda a: a == blue.golden, times=1)
     with rollout.disturbed(half_done):
-        if step == "retiring":
-            agent.edit("two")
-            rollout.struck(half_done)
+        agent.edit("two")
+        rollout.struck(half_done)
         agent.delete()
     wait.gone(agent, limit="agent_gone")
-    left = rollout.actors()
-    rollout.nothing_is_left(ACTOR_TEMPLATE)
-    rollout.nothing_is_left(SECRET)
 
-    assert left == []
+    nothing_is_left(rollout)

@@ -40,7 +40,7 @@ def test_request_waits_for_a_free_worker(deploy):
     id="BG-R09",
     profile="ROLLOUT",
     level="extended",
-    features=["SandboxAgentBuffering", "SubstrateEchoWorkload"],
+    features=["SandboxAgentBuffering", "SandboxAgentRetirement", "SubstrateEchoWorkload"],
     killers=["bg/no-buffer"],
 )
 def test_waiting_request_follows_the_template_and_can_be_given_up(deploy):
