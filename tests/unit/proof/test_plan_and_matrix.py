@@ -75,6 +75,17 @@ class TestPlan:
         assert len(found) == len({(p.test, p.mutant) for p in found}) == count
         assert sum(p.expected != OPEN for p in found) == 4
 
+    @pytest.mark.parametrize("everything", [False, True])
+    def test_a_mutant_meets_tests_of_its_own_system(self, everything: bool) -> None:
+        """A wrong agent-sandbox controller MUST NOT be tried on tests of rollouts: nobody could notice it."""
+        others = [
+            requirement(4, profile="ROLLOUT", id="BG-C04"),
+            requirement(5, profile="SNAPSTART", id="SS-A1"),
+        ]
+        found = plan.pairs(MUTANTS, [*REQUIREMENTS, *others], universal=True, everything=everything)
+
+        assert {p.test for p in found} == {"AS-C01", "AS-C02", "AS-C03"}
+
     def test_some_tests_and_some_mutants(self) -> None:
         """`ids` and `mutants` MUST narrow the plan together."""
         found = plan.pairs(MUTANTS, REQUIREMENTS, universal=True, everything=False)

@@ -56,6 +56,7 @@ def test_an_entry_is_read(tmp_path: Path) -> None:
         ([ENTRY, ENTRY], "as/lie is there twice"),
         ([ENTRY | {"breakes": []}], "as/lie: unknown field 'breakes'; did you mean 'breaks'"),
         ([{"title": "a lie"}], "an entry without id: it lacks id, kind, spec"),
+        ([ENTRY | {"id": "lie"}], "lie: an id begins with as/, bg/, ss/"),
         ([ENTRY | {"kind": "vew"}], "as/lie: unknown kind 'vew'; did you mean 'view'"),
         ([ENTRY | {"breaks": "AS-C01"}], "as/lie: breaks takes a list, not 'AS-C01'"),
         ([ENTRY | {"spec": [{"flag": "off"}]}], "as/lie: spec takes a list of {rule: NAME"),
