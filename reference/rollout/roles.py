@@ -6,7 +6,7 @@ Templates are ActorTemplate objects as JSON, all of one agent. Marked and termin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from reference.rollout.leases import RETIRING_ANNOTATION
 
@@ -18,6 +18,7 @@ DIALECTS = ("v1_safe", "v1", "retain", "pinned", "refcount")
 DESIRED_GENERATION = "kagent.dev/desired-generation"
 
 Template = Mapping[str, Any]
+T = TypeVar("T", bound=Template)
 
 
 def in_order(templates: Iterable[Template], dialect: str) -> list[Template]:
@@ -35,7 +36,12 @@ def in_order(templates: Iterable[Template], dialect: str) -> list[Template]:
 
 def active(templates: Iterable[Template], dialect: str) -> Template | None:
     """The template that new work goes to: the most desired of those that are Ready; None if none is."""
-    return next((t for t in in_order(templates, dialect) if is_ready(t)), None)
+    return first_ready(in_order(templates, dialect))
+
+
+def first_ready(ordered: Iterable[T]) -> T | None:
+    """The most desired of templates in order that is Ready; None if none is."""
+    return next((t for t in ordered if is_ready(t)), None)
 
 
 def is_ready(template: Template) -> bool:

@@ -42,7 +42,7 @@ def not_accepted(message: str) -> Condition:
 
 def readiness(ordered: Sequence[Object]) -> Condition:
     """Whether one of the templates, in order, serves."""
-    active = next((t for t in ordered if roles.is_ready(t)), None)
+    active = roles.first_ready(ordered)
     if active is not None:
         return Condition("Ready", "True", "WorkloadReady", f"ActorTemplate {name_of(active)} serves")
     if not ordered:

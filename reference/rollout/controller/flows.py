@@ -137,7 +137,7 @@ class RevisionFlow(Flow):
         found = {}
         if rendered is not None:
             found["desiredRevision"] = rendered.annotations[names.CONFIG_HASH_ANNOTATION]
-        active = next((t for t in on.dialect.order(seen.templates or ()) if roles.is_ready(t)), None)
+        active = roles.first_ready(on.dialect.order(seen.templates or ()))
         if active is not None:
             found["latestSuccessfulRevision"] = annotations_of(active)[names.CONFIG_HASH_ANNOTATION]
         return found

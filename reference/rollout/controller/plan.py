@@ -42,7 +42,7 @@ def assigned(ordered: Sequence[Object], desired: str | None) -> Roles:
         wanted = ordered[0] if ordered else None
     else:
         wanted = next((t for t in ordered if name_of(t) == desired), None)
-    active = next((t for t in ordered if roles.is_ready(t)), None)
+    active = roles.first_ready(ordered)
     rest = tuple(t for t in ordered if t is not wanted and t is not active)
     return Roles(wanted, active, rest)
 

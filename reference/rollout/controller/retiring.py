@@ -224,7 +224,7 @@ class V1Retiring(Retiring):
             return Outcome.DONE
         ordered = on.dialect.order(templates)
         newest = ordered[0]
-        active = next((t for t in ordered if roles.is_ready(t)), None)
+        active = roles.first_ready(ordered)
         outcome = Outcome.DONE
         for template in ordered:
             if template is newest or template is active:

@@ -219,6 +219,14 @@ def revisions(world: World) -> tuple[str, str]:
     return named[status["desiredRevision"]], named.get(status.get("latestSuccessfulRevision"), "")
 
 
+def kept_by_a_session(world: World, state: State = State.SUSPENDED) -> str:
+    """The first template, to which session actor asr-old refers."""
+    world.settle()
+    (blue,) = world.names
+    world.ate.add("asr-old", blue, state)
+    return blue
+
+
 def test_v2_names_a_template_after_the_whole_revision(make_world: MakeWorld) -> None:
     """A template MUST be named after agent, harness and revision, which is 64 digits long."""
     world = make_world("refcount")
@@ -252,9 +260,7 @@ def test_v2_says_which_revision_serves(make_world: MakeWorld) -> None:
 def test_v2_keeps_what_a_session_refers_to(make_world: MakeWorld, state: State) -> None:
     """V2-2: a template MUST stay while a session refers to it, whatever that does, and go once none does."""
     world = make_world("refcount")
-    world.settle()
-    (blue,) = world.names
-    world.ate.add("asr-old", blue, state)
+    blue = kept_by_a_session(world, state)
     world.use_model("m2")
     world.settle_held(8)
     assert blue in world.names
@@ -284,9 +290,7 @@ def test_v2_takes_a_mark_back_where_a_session_was_quicker(make_world: MakeWorld)
 def test_v2_goes_on_past_what_never_becomes_ready(make_world: MakeWorld) -> None:
     """V2-3: a third revision MUST take the place of a second one that never is Ready; that MUST go."""
     world = make_world("refcount")
-    world.settle()
-    (blue,) = world.names
-    world.ate.add("asr-old", blue, State.SUSPENDED)
+    blue = kept_by_a_session(world)
     world.use_model("m2")
     world.reconcile()
     stuck = world.desired
@@ -303,9 +307,7 @@ def test_v2_goes_on_past_what_never_becomes_ready(make_world: MakeWorld) -> None
 def test_v2_turns_back_to_a_revision_that_is_kept(make_world: MakeWorld) -> None:
     """A config that comes back MUST be served by its own template, which a session has kept."""
     world = make_world("refcount")
-    world.settle()
-    (blue,) = world.names
-    world.ate.add("asr-old", blue, State.SUSPENDED)
+    blue = kept_by_a_session(world)
     world.use_model("m2")
     world.settle_held()
     world.use_model("m1")
