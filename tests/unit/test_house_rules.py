@@ -18,7 +18,13 @@ NAMING = {"limit", "window"}
 
 def broken_rules(source: str) -> Iterator[str]:
     """What a test file does that it must not: one sentence each."""
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    asked = {id(part) for question in _questions(tree) for part in ast.walk(question)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "history" and id(node) not in asked:
+            owner = node.value
+            if (owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")) == "journal":
+                yield f"line {node.lineno} reads a journal that may lag: wait.history() does not"
         if isinstance(node, ast.Import | ast.ImportFrom):
             modules = (
                 [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
@@ -30,6 +36,15 @@ def broken_rules(source: str) -> Iterator[str]:
             for keyword in node.keywords:
                 if keyword.arg in NAMING:
                     yield from _unnamed(keyword.value)
+
+
+def _questions(tree: ast.AST) -> Iterator[ast.AST]:
+    """What waits ask of a journal, again with every event: functions other than tests that are given one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda | ast.FunctionDef):
+            is_test = getattr(node, "name", "").startswith("test_")
+            if not is_test and "journal" in [argument.arg for argument in node.args.args]:
+                yield node
 
 
 def _unnamed(value: ast.expr) -> Iterator[str]:
@@ -66,6 +81,15 @@ def test_there_are_conformance_tests() -> None:
         (
             "wait.until(a, b, limit='claim_bind_worm')",
             "line 1 gives 'claim_bind_worm' where a limit is named",
+        ),
+        (
+            "wait.journal.history.of(POD)",
+            "line 1 reads a journal that may lag: wait.history() does not",
+        ),
+        (
+            "def test_it(journal, wait):\n    wait.all('', lambda journal: journal.history.of(POD))"
+            "\n    journal.history.of(POD)",
+            "line 3 reads a journal that may lag: wait.history() does not",
         ),
     ],
 )

@@ -169,7 +169,7 @@ def test_adoption_changes_nothing_that_runs(
     pool = make_pool(replicas=1, template=template)
     [member] = pool.members()
     pod = wait.current(sandboxes.pod(member.name))
-    [disk] = wait.journal.history.live(PERSISTENT_VOLUME_CLAIM)
+    [disk] = wait.history().live(PERSISTENT_VOLUME_CLAIM)
 
     claim = make_claim(pool)
     wait.until(claim, is_bound_to(member.name) & is_ready(), limit="claim_bind_warm")
@@ -182,7 +182,7 @@ def test_adoption_changes_nothing_that_runs(
     assert adopted.pod_spec == member.pod_spec
     assert adopted.spec["volumeClaimTemplates"] == member.spec["volumeClaimTemplates"]
     assert (running.uid, running.spec) == (pod.uid, pod.spec)
-    after = wait.journal.history.named(PERSISTENT_VOLUME_CLAIM, disk.name)
+    after = wait.history().named(PERSISTENT_VOLUME_CLAIM, disk.name)
     assert (after.uid, after.deleting) == (disk.uid, False)
 
 

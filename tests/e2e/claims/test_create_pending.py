@@ -40,7 +40,7 @@ def test_cold_start_waits_for_a_lagging_cache(make_pool, make_claim, sandboxes, 
     assert bound.assigned == ""
     reasons = [
         ready.reason
-        for e in wait.journal.history.since(mark)
+        for e in wait.history().since(mark)
         if e.kind == CLAIM and e.object.uid == claim.uid and (ready := e.object.condition("Ready"))
     ]
     assert "ReconcilerError" not in reasons

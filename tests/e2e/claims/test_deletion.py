@@ -34,7 +34,7 @@ def test_deleted_claim_takes_everything_with_it(
 
     for gone in (claim, sandboxes.named(name), sandboxes.pod(name), service, disk):
         wait.gone(gone)
-    owners = [e.object.controller for e in wait.journal.history.of(SANDBOX, name=name)]
+    owners = [e.object.controller for e in wait.history().of(SANDBOX, name=name)]
     kinds = [owner.kind for owner in owners if owner]
     assert kinds == sorted(kinds, key=["SandboxWarmPool", "SandboxClaim"].index)
     assert name not in {m.name for m in pool.members()}

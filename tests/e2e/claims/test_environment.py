@@ -71,7 +71,7 @@ def test_disallowed_env_is_rejected_once(
     wait.holds(claim, is_not_ready("EnvVarsInjectionRejected"))
     wait.never(SANDBOX, owned_by(claim.uid), since=mark, barrier=claim_barrier)
     # One write to initialise the claim and one for its status; a loop would write or log without end.
-    assert len(wait.journal.history.of(claim.ref.kind, uid=claim.uid)) <= 6
+    assert len(wait.history().of(claim.ref.kind, uid=claim.uid)) <= 6
     assert sut_log.count_lines(claim.name, "Environment variable injection rejected") <= 10
 
 

@@ -31,11 +31,11 @@ def test_expired_claim_says_so_before_it_is_deleted(make_pool, make_claim, sandb
     wait.gone(claim, limit="expiry_slack", grace=LIFETIME)
     wait.gone(sandboxes.named(name))
 
-    states = wait.journal.history.of(CLAIM, uid=claim.uid)
+    states = wait.history().of(CLAIM, uid=claim.uid)
     expired = next(e for e in states if is_not_ready("ClaimExpired")(e.object))
     deleting = [e for e in states if e.object.deleting or e.deleted]
     assert expired.seq < deleting[0].seq
-    last_of_sandbox = wait.journal.history.of(sandboxes.named(name).kind, name=name)[-1]
+    last_of_sandbox = wait.history().of(sandboxes.named(name).kind, name=name)[-1]
     if policy == "DeleteForeground":
         assert "foregroundDeletion" in deleting[0].object.metadata["finalizers"]
         gone = states[-1]
@@ -118,7 +118,7 @@ def test_ttl_counts_from_the_end_of_the_pod(
     wait.until(claim, is_finished(), limit="immediately")
     wait.until(claim, is_not_ready("ClaimExpired"), limit="expiry_slack", grace=max(LIFETIME, earliest))
 
-    states = wait.journal.history.of(CLAIM, uid=claim.uid)
+    states = wait.history().of(CLAIM, uid=claim.uid)
     ended = next(e for e in states if is_finished()(e.object))
     expired = next(e for e in states if is_not_ready("ClaimExpired")(e.object))
     # The condition has whole seconds, so it may stand for an instant up to 1 s before it was seen.

@@ -39,7 +39,7 @@ def test_a_claim_is_not_ready_while_its_image_cannot_be_had(
     served = wait.until(make_claim(pool), is_ready(), limit="claim_bind_cold")
 
     assert processes.identity(served.sandbox_name).hostname == served.sandbox_name
-    assert not any(is_ready()(e.object) for e in wait.journal.history.of(CLAIM, uid=failing.uid))
+    assert not any(is_ready()(e.object) for e in wait.history().of(CLAIM, uid=failing.uid))
 
 
 @provisional(since="0.2.0", promote_by="2027-03-31")

@@ -32,7 +32,7 @@ def test_a_running_pod_is_under_its_templates_policy_alone(
         assert processes.identity(pod.name).hostname == pod.name
         return [
             policy.name
-            for policy in wait.journal.history.live(NETWORK_POLICY)
+            for policy in wait.history().live(NETWORK_POLICY)
             if policy.spec["podSelector"]["matchLabels"].items() <= pod.labels.items()
         ]
 

@@ -19,9 +19,7 @@ LATENESS = timedelta(seconds=2)
 )
 @provisional(since="0.1.0", promote_by="2027-01-31")
 @uses("sut:exclusive")
-def test_pool_that_shrinks_leaves_claimed_sandboxes_alone(
-    make_pool, make_claim, sabotage, journal, wait, sandboxes
-):
+def test_pool_that_shrinks_leaves_claimed_sandboxes_alone(make_pool, make_claim, sabotage, wait, sandboxes):
     """A pool that shrinks MUST NOT delete a sandbox that a claim owns, even if adopted just now."""
     pool = make_pool(replicas=1)
     member = pool.members()[0]
@@ -33,4 +31,4 @@ def test_pool_that_shrinks_leaves_claimed_sandboxes_alone(
     # Counted as it is: the pool has heard of the adoption by then, and of what it did before.
     wait.until(pool, has_counted(0, 0), limit="pool_replenish")
 
-    assert [e.type for e in journal.history.of(SANDBOX, uid=member.uid) if e.deleted] == []
+    assert [e.type for e in wait.history().of(SANDBOX, uid=member.uid) if e.deleted] == []

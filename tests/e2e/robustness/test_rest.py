@@ -28,5 +28,5 @@ def test_controller_at_rest_writes_nothing(workload, sabotage, journal, wait):
     wait.holds(workload.pool, exists(), window="at_rest")
     sabotage.stop(noted)
 
-    hits = journal.history.hits(began)
+    hits = wait.history().hits(began)
     assert [h.object.raw["message"] for h in hits if h.object.name == "note-writes"] == []

@@ -39,7 +39,7 @@ def test_pool_that_replaces_members_does_not_outgrow_its_size(
     pool = sandboxes.pool(replicas=SIZE, template=template, filled=False, updateStrategy={"type": "Recreate"})
     wait.all(
         f"{SIZE} members were made",
-        lambda _: None if len(pool.creations()) >= SIZE else "fewer so far",
+        lambda journal: None if len(pool.creations_in(journal.history)) >= SIZE else "fewer so far",
         limit="pool_fill",
     )
     # The pool has made all and heard of none: it hears of the change, and then of one after the other.

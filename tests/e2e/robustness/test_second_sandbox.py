@@ -22,13 +22,15 @@ SLOWNESS = timedelta(seconds=4)
 )
 @provisional(since="0.1.0", promote_by="2027-01-31")
 @uses("sut:exclusive")
-def test_claim_keeps_the_sandbox_that_is_not_seen_yet(
-    make_pool, make_claim, sabotage, sandboxes, journal, wait
-):
+def test_claim_keeps_the_sandbox_that_is_not_seen_yet(make_pool, make_claim, sabotage, sandboxes, wait):
     """A claim with a sandbox that its controller has not seen yet MUST NOT get another one."""
     sabotage.rule("delay-watches", everywhere=True, plural="sandboxes", seconds=LATENESS.total_seconds())
     pool = make_pool(replicas=1, filled=False)
-    wait.all("a member was made", lambda _: None if pool.members() else "none so far", limit="immediately")
+    wait.all(
+        "a member was made",
+        lambda journal: None if pool.members_in(journal.history) else "none so far",
+        limit="immediately",
+    )
     member = pool.members()[0]
 
     # The member is not seen yet, so the claim starts cold.
@@ -36,7 +38,7 @@ def test_claim_keeps_the_sandbox_that_is_not_seen_yet(
     claim = make_claim(pool)
     wait.until(claim, is_ready(), limit="claim_bind_cold")
 
-    own = journal.history.of(SANDBOX, name=claim.name)
+    own = wait.history().of(SANDBOX, name=claim.name)
     spare = wait.until(sandboxes.named(member.name), is_ready(), limit="immediately")
     if not own or own[0].object.resource_version < spare.resource_version:
         raise Undecided("the claim's own sandbox was not made after the member was Ready")

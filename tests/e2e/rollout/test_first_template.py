@@ -23,4 +23,4 @@ def test_new_agent_gets_one_template(rollout, wait):
     assert template.labels[MANAGED_BY] == "kagent"
     assert [(o.kind, o.uid, o.controller) for o in template.owners] == [("SandboxAgent", agent.uid, True)]
     assert FINALIZER in rollout.api.get(SANDBOX_AGENT, "my-agent", rollout.namespace).metadata["finalizers"]
-    assert len({e.object.uid for e in rollout.journal.history.of(ACTOR_TEMPLATE)}) == 1
+    assert len({e.object.uid for e in rollout.wait.history().of(ACTOR_TEMPLATE)}) == 1

@@ -22,7 +22,7 @@ def test_golden_is_gone_before_its_template(rollout):
     agent.edit("two")
     rollout.gone(blue)
 
-    deleted = rollout.journal.history.of(ACTOR_TEMPLATE, uid=blue.uid)[-1].received
+    deleted = rollout.wait.history().of(ACTOR_TEMPLATE, uid=blue.uid)[-1].received
     acknowledged = [c for c in rollout.calls("DeleteActor", actor=blue.golden) if c.ok]
     seen_gone = [c for c in rollout.calls(actor=blue.golden) if c.code == "NOT_FOUND"]
     assert [c.source for c in acknowledged] == ["controller"]

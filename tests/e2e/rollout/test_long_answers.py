@@ -61,7 +61,7 @@ def test_blocked_retirement_is_told(rollout, wait):
     agent.edit("two")
     agent.next_template(blue)
     rollout.stays(blue)
-    told = [e.object.raw for e in rollout.journal.history.of(EVENT)]
+    told = [e.object.raw for e in rollout.wait.history().of(EVENT)]
     rollout.answered(stream)
 
     blocked = [event for event in told if event["reason"] == "RetirementBlocked"]

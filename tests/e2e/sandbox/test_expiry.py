@@ -29,7 +29,7 @@ def test_expired_sandbox_says_so_and_loses_its_pod(sandboxes, static_volumes, wa
     )
     wait.until(sandbox, is_ready(), limit="claim_bind_cold")
     # As it was at first: on a slow machine the sandbox, and it, may have gone since.
-    claim = wait.journal.history.of(PERSISTENT_VOLUME_CLAIM, name="data-sandbox")[0].object
+    claim = wait.history().of(PERSISTENT_VOLUME_CLAIM, name="data-sandbox")[0].object
 
     expired = wait.until(sandbox, is_not_ready("SandboxExpired"), limit="expiry_slack", grace=LIFETIME)
     wait.gone(sandboxes.pod("sandbox"), limit="expiry_slack")
@@ -39,7 +39,7 @@ def test_expired_sandbox_says_so_and_loses_its_pod(sandboxes, static_volumes, wa
         shutdown
     )
     for kind in (POD, SERVICE):
-        leaving = [e for e in wait.journal.history.of(kind) if e.object.deleting or e.deleted]
+        leaving = [e for e in wait.history().of(kind) if e.object.deleting or e.deleted]
         assert leaving[0].object.resource_version > expired.resource_version
     if policy == "Delete":
         wait.gone(sandbox)
@@ -47,4 +47,4 @@ def test_expired_sandbox_says_so_and_loses_its_pod(sandboxes, static_volumes, wa
         wait.holds(sandbox, is_not_ready("SandboxExpired"))
         kept = wait.current(sandboxes.child(PERSISTENT_VOLUME_CLAIM, "data-sandbox"))
         assert (kept.uid, kept.deleting) == (claim.uid, False)
-        assert wait.journal.history.of(SANDBOX, uid=sandbox.uid)[-1].object.status.get("podIPs") is None
+        assert wait.history().of(SANDBOX, uid=sandbox.uid)[-1].object.status.get("podIPs") is None

@@ -24,7 +24,7 @@ def test_sandbox_gets_one_pod_of_its_name(sandboxes, wait):
     assert pod.labels[NAME_HASH] == name_hash("my-sandbox") == "374de8f5"
     assert ready.status["selector"] == f"{NAME_HASH}=374de8f5"
     assert pod.spec["containers"][0]["image"] == pod_spec()["containers"][0]["image"]
-    assert {s.uid for s in wait.journal.history.live(POD)} == {pod.uid}
+    assert {s.uid for s in wait.history().live(POD)} == {pod.uid}
 
 
 @conformance(id="AS-S02", profile="WARMPOOL", level="core", killers=["as/pod-tamper"])

@@ -27,7 +27,7 @@ def test_service_follows_the_wish(sandboxes, wait, wanted):
     ready = wait.until(sandbox, is_ready(), limit="claim_bind_cold")
 
     if wanted is None:
-        assert wait.journal.history.of(SERVICE) == []
+        assert wait.history().of(SERVICE) == []
         assert "service" not in ready.status
         return
     assert ready.status["service"] == "sandbox"

@@ -33,7 +33,7 @@ def test_suspension_takes_the_pod_alone_and_resuming_brings_a_new_one(
     suspended = wait.holds(sandbox, is_suspended())
 
     assert not {"podIPs", "nodeName"} & set(suspended.status)
-    assert wait.journal.history.live(POD) == []
+    assert wait.history().live(POD) == []
     assert wait.current(sandboxes.child(SERVICE, "sandbox")).uid == service.uid
     kept = wait.current(sandboxes.child(PERSISTENT_VOLUME_CLAIM, "data-sandbox"))
     assert (kept.uid, kept.deleting) == (claim.uid, False)

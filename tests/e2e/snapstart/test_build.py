@@ -22,7 +22,7 @@ def test_each_target_node_has_one_sandbox_and_task(snapstart):
     tasks = snapstart.all_tasks(snapshot)
     made = {
         e.object.name: e.object
-        for e in snapstart.journal.history.of(SANDBOX)
+        for e in snapstart.wait.history().of(SANDBOX)
         if e.type is EntryType.ADDED and e.object.controller and e.object.controller.uid == snapshot.uid
     }
 
@@ -44,12 +44,12 @@ def test_a_task_outlives_its_sandbox(snapstart):
     for task in snapstart.all_tasks(snapshot):
         (gone,) = [
             e.object.resource_version
-            for e in snapstart.journal.history.of(SNAPSHOT_TASK, uid=task.uid)
+            for e in snapstart.wait.history().of(SNAPSHOT_TASK, uid=task.uid)
             if e.deleted
         ]
         deleting = [
             e.object.resource_version
-            for e in snapstart.journal.history.of(SANDBOX, name=task.sandbox)
+            for e in snapstart.wait.history().of(SANDBOX, name=task.sandbox)
             if e.deleted or e.object.deleting
         ]
         assert deleting[0] < gone, f"{task.name} is gone before its Sandbox was deleted"

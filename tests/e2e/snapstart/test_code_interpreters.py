@@ -62,10 +62,10 @@ def test_edits_of_a_template_are_reverted(interpreter):
         TEMPLATE, "runtime", edit, snapstart.namespace, content_type="application/json-patch+json"
     )
 
-    def reverted(_):
-        live = snapstart.journal.history.named(TEMPLATE, "runtime")
+    def reverted(journal):
+        live = journal.history.named(TEMPLATE, "runtime")
         image = live.spec["podTemplate"]["spec"]["containers"][0]["image"]
-        seen = [e for e in snapstart.journal.history.of(TEMPLATE) if "edited" in str(e.object.raw)]
+        seen = [e for e in journal.history.of(TEMPLATE) if "edited" in str(e.object.raw)]
         return None if seen and image != "edited" else f"its image is {image}"
 
     snapstart.wait.all("the edit is reverted", reverted, limit="immediately")

@@ -29,15 +29,14 @@ def test_a_session_takes_one_path(snapstart):
     """A session from a pool MUST NOT get a key or a second start: its instance is older than the request."""
     snapstart.ready_snapshot()
     filled(snapstart)
-    members = {e.object.uid for e in snapstart.journal.history.of(POD)}
+    members = {e.object.uid for e in snapstart.wait.history().of(POD)}
 
     session = snapstart.session()
 
     assert session.pod_uid in members
     assert session.key is None
     assert session.witness.started_ns / 1e9 < snapstart.attempts()[-1].began
-    snapstart.journal.catch_up(snapstart.wait.limits.seconds("watch_resync"))
-    assert not [s for s in snapstart.journal.history.live(SANDBOX) if s.name.startswith("session-")]
+    assert not [s for s in snapstart.wait.history().live(SANDBOX) if s.name.startswith("session-")]
 
 
 @conformance(
@@ -56,7 +55,7 @@ def test_a_free_slot_comes_first(snapstart):
     first = snapstart.session()
 
     assert first.key is None
-    assert len(snapstart.journal.history.live(CLAIM)) == 1
+    assert len(snapstart.wait.history().live(CLAIM)) == 1
     assert snapstart.active_key(snapshot)
 
 
@@ -67,12 +66,13 @@ def test_refills_have_no_key(snapstart, features):
     filled(snapstart, replicas=2)
     for _ in range(2):
         snapstart.session()
-    snapstart.settles(
-        "refilled",
-        lambda: None if len({e.object.uid for e in snapstart.journal.history.of(POD)}) > 5 else "not yet",
+    snapstart.wait.all(
+        "the pool has refilled",
+        lambda journal: None if len({e.object.uid for e in journal.history.of(POD)}) > 5 else "not yet",
+        limit="phase_change",
     )
 
-    pooled = {Pod(e.object.raw).key for e in snapstart.journal.history.of(POD)}
+    pooled = {Pod(e.object.raw).key for e in snapstart.wait.history().of(POD)}
     assert "WarmPoolRefillRestore" in features or pooled == {None}, f"Pods of the pool have keys {pooled}"
 
 

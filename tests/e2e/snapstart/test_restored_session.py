@@ -23,7 +23,7 @@ def test_pod_is_created_with_the_active_key(snapstart):
     session = snapstart.session()
 
     snapstart.is_restored(session, key)
-    first = snapstart.journal.history.of(POD, uid=session.pod_uid)[0]
+    first = snapstart.wait.history().of(POD, uid=session.pod_uid)[0]
     # What a list tells of first is no creation.
     assert first.type is EntryType.ADDED
     assert not first.relisted

@@ -47,4 +47,4 @@ def test_conflicts_on_the_claim_do_not_stop_binding(make_pool, make_claim, sandb
     if case == "many-conflicts":
         assert sabotage.stop(rule) == 5 * ENDURED
         gave_up = is_not_ready("AdoptionConflict")
-        assert any(gave_up(e.object) for e in wait.journal.history.of(CLAIM, uid=claim.uid))
+        assert any(gave_up(e.object) for e in wait.history().of(CLAIM, uid=claim.uid))

@@ -13,7 +13,7 @@ from fixtures.system.agent_sandbox.views import Claim
 def assignments(wait, claim):
     """The assignments that the claim has borne, in order, repetitions left out."""
     states = sorted(
-        (e.object for e in wait.journal.history.of(CLAIM, uid=claim.uid)), key=lambda s: s.resource_version
+        (e.object for e in wait.history().of(CLAIM, uid=claim.uid)), key=lambda s: s.resource_version
     )
     found = [""]
     for state in states:

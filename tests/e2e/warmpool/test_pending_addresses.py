@@ -44,7 +44,8 @@ def test_claim_waits_for_an_address_then_starts_cold(
         set_pod_ip(member.name, ADDRESS)
     bound = wait.until(claim, is_bound(), limit="claim_bind_warm")
 
-    states = wait.journal.history.of(SANDBOX)
+    history = wait.history()
+    states = history.of(SANDBOX)
     if case == "in-time":
         cold = [e.object for e in states if e.object.name == claim.name]
         seen = [e.object for e in states if e.object.uid == member.uid and Sandbox(e.object.raw).pod_ips]
@@ -61,7 +62,7 @@ def test_claim_waits_for_an_address_then_starts_cold(
     first = next(e.object for e in states if e.object.uid == cold.uid)
     waiting = [
         e.object
-        for e in wait.journal.history.of(CLAIM, uid=claim.uid)
+        for e in history.of(CLAIM, uid=claim.uid)
         if e.object.resource_version < first.resource_version
     ]
     assert [s for s in waiting if s.conditions] == []

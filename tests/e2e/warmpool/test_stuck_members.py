@@ -38,11 +38,12 @@ def test_stuck_members_are_replaced_unless_unschedulable(
     pool = make_pool(replicas=2, template=make_template(podTemplate={"spec": spec}), filled=False)
 
     if case == "stuck":
-        wait.all(
-            "two members were replaced",
-            lambda _: None if len(pool.creations()) >= 4 else f"{len(pool.creations())} creations",
-            limit="phase_change",
-        )
+
+        def missing(journal):
+            made = len(pool.creations_in(journal.history))
+            return None if made >= 4 else f"{made} creations"
+
+        wait.all("two members were replaced", missing, limit="phase_change")
         first, second, *later = [member for member, _ in pool.creations()]
         wait.gone(sandboxes.named(first.name))
         wait.gone(sandboxes.named(second.name))
@@ -54,9 +55,7 @@ def test_stuck_members_are_replaced_unless_unschedulable(
         # Time for several looks at them.
         wait.holds(sandboxes.handle(held[0]), ~is_ready())
         assert [m.uid for m, _ in pool.creations()] == [m.uid for m in held]
-        warnings = [
-            s for s in wait.journal.history.live(EVENT) if is_event("WarmPoolNotProgressing", pool.uid)(s)
-        ]
+        warnings = [s for s in wait.history().live(EVENT) if is_event("WarmPoolNotProgressing", pool.uid)(s)]
         assert len(warnings) == 1
 
         # Those that were held may be replaced now: older than the grace period, and not unschedulable.

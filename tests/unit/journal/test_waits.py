@@ -625,6 +625,17 @@ class TestNever:
             wait.never(POD, READY, since=0, barrier=lambda: None)
 
 
+class TestHistory:
+    """`history`: what a test reads without a wait for just that."""
+
+    def test_the_watches_catch_up_first(self, wait: Wait, journal: FedJournal) -> None:
+        """What the watch of one kind has not told yet MUST be in there."""
+        journal.feed(ADDED, pod(1))
+        journal.on_catch_up.append(lambda: journal.feed(MODIFIED, pod(2)))
+
+        assert [e.object.resource_version for e in wait.history().of(POD)] == [1, 2]
+
+
 class TestCurrent:
     """`current`: the state that the API server has."""
 

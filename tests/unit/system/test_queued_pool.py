@@ -43,9 +43,12 @@ class Recorded:
     """A wait over a history that is written down by hand."""
 
     def __init__(self) -> None:
-        self.history = History()
-        self.journal = self
+        self.written = History()
         self.version = 0
+
+    def history(self) -> History:
+        """What is written down."""
+        return self.written
 
     def claim(self, name: str, assigned: str = "", bound: str = "") -> Any:
         """One state of a claim; returns what stands for its handle."""
@@ -53,7 +56,7 @@ class Recorded:
         fields: dict[str, Any] = {"annotations": {ASSIGNED: assigned} if assigned else {}}
         fields |= {"status": {"sandbox": {"name": bound}} if bound else {}}
         state = build(CLAIM, name, self.version, **fields)
-        self.history.record(0.0, CLAIM, EntryType.MODIFIED, state)
+        self.written.record(0.0, CLAIM, EntryType.MODIFIED, state)
 
         class Handle:
             uid = f"uid-{name}"

@@ -164,10 +164,17 @@ def stub() -> StubApi:
     return StubApi()
 
 
+class ReadJournal(Journal):
+    """A journal that has caught up with whatever it was fed."""
+
+    def catch_up(self, timeout: float) -> int:
+        return 0
+
+
 @pytest.fixture
 def sandboxes(stub: StubApi) -> Sandboxes:
     """A factory on the stub, with an empty journal."""
-    journal = Journal(
+    journal = ReadJournal(
         Connection(Path("none"), "none"), NAMESPACE, (SANDBOX, CLAIM, WARM_POOL, POD), "asc-test::unit"
     )
     return Sandboxes(cast(Api, stub), journal, Wait(journal, Limits(), "unit"), NAMESPACE)
@@ -309,4 +316,4 @@ def feed(sandboxes: Sandboxes, obj: dict[str, Any], type_: EntryType = EntryType
 def pool_handle(sandboxes: Sandboxes) -> PoolHandle:
     """A pool `p` made from the name of a template."""
     created = WarmPool(build(WARM_POOL, "p", 1))
-    return PoolHandle(sandboxes.api, Ref(WARM_POOL, "p", WarmPool, "uid-p", 1), created, sandboxes.journal)
+    return PoolHandle(sandboxes.api, Ref(WARM_POOL, "p", WarmPool, "uid-p", 1), created, sandboxes.wait)
