@@ -66,6 +66,12 @@ class FedJournal(Journal):
             self.history.record_gap(time.monotonic(), POD, "too old")
             self.changed.notify_all()
 
+    def hit(self) -> None:
+        """A rule of the proxy has an effect."""
+        with self.changed:
+            self.history.record_hit(time.monotonic(), "hold", "patch held")
+            self.changed.notify_all()
+
     def catch_up(self, timeout: float) -> None:
         for find in self.on_catch_up:
             find()
@@ -451,6 +457,15 @@ class TestAll:
         wait.all("three pods", question, limit="claim_bind_warm")
 
         assert answers == ["0 of 3", None]
+
+    def test_a_hit_of_the_proxy_counts(self, wait: Wait, journal: FedJournal) -> None:
+        """Where everything is held back nothing but the hit tells so: the question MUST be asked after it."""
+
+        later = threading.Timer(0.03, journal.hit)
+        later.start()
+
+        wait.all("a hit", lambda j: None if j.history.hits() else "none so far", limit="immediately")
+        later.join()
 
     def test_the_text_says_what_is_missing(self, wait: Wait, journal: FedJournal) -> None:
         """The last answer of the question MUST be the actual state."""
