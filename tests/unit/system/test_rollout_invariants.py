@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -305,3 +306,35 @@ def test_states_are_put_in_the_order_of_the_api_server() -> None:
     ]
 
     assert [e.object for e in events(turned)] == ["SandboxAgent/a", "ActorTemplate/blue"]
+
+
+def test_a_state_was_stored_before_all_that_was_stored_later() -> None:
+    """A kind whose watch lags MUST be dated by what the suite heard earlier of a later state of another."""
+    heard = Story().agent().template("blue", 1)
+    agent, template = list(heard.history)
+    late = [replace(template, seq=0), replace(agent, seq=1, received=template.received + 5)]
+
+    assert [(e.object, e.at) for e in events(late)] == [
+        ("SandboxAgent/a", template.received),
+        ("ActorTemplate/blue", template.received),
+    ]
+
+
+@pytest.mark.parametrize(("late", "broken"), [(0.4, []), (0.6, ["I1", "I2"])])
+def test_a_golden_goes_before_the_news_of_the_template_that_takes_over(
+    late: float, broken: list[str]
+) -> None:
+    """What the suite hears within LAG after a golden's end MAY have been there before; later it MUST NOT."""
+    told = story().template("green", 2, "").call("DeleteActor", "golden-blue", "controller")
+    ended = told.now
+    told.now = ended + 0.1 - 1
+    told.template("blue", 1)
+    told.now = ended + late - 1
+    told.template("green", 2)
+
+    assert sorted(told.broken()) == broken
+
+
+def test_a_golden_that_goes_last_of_all_is_missed() -> None:
+    """That nothing is heard of templates afterwards MUST NOT hide that none is left that is whole."""
+    assert "I1" in story().call("DeleteActor", "golden-blue", "controller").broken()
