@@ -305,7 +305,7 @@ def test_a_start_that_hangs(real: Make, machine: Machine, seconds: int) -> None:
 def test_an_interruption(real: Make, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while nodes are being made MUST leave nothing of them."""
     machine.write("behaviour", "hangs")
-    wait = kind.subprocess.Popen.wait
+    wait = subprocess.Popen.wait
 
     def interrupted(child: subprocess.Popen[bytes], timeout: float | None = None) -> int:
         if timeout is None or Path(child.args[0]).name != "kind":  # type: ignore[index, arg-type]
@@ -313,7 +313,7 @@ def test_an_interruption(real: Make, machine: Machine, monkeypatch: pytest.Monke
         eventually(lambda: len(machine.lines("networks")) == 1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kind.subprocess.Popen, "wait", interrupted)
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         KindProvider().create(real())
     monkeypatch.undo()

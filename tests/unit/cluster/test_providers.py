@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -295,7 +296,7 @@ class TestKwok:
         """Ctrl-C in the middle of a start MUST leave no process and no folder."""
         kwokctl.will("hangs")
         state = ClusterState.named("asc-unit")
-        wait = kwok.subprocess.Popen.wait
+        wait = subprocess.Popen.wait
 
         def interrupted(child: object, timeout: float | None = None) -> int:
             if timeout is None:
@@ -304,7 +305,7 @@ class TestKwok:
             eventually(lambda: len(state.processes()) == 2)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(kwok.subprocess.Popen, "wait", interrupted)
+        monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
 
         with pytest.raises(KeyboardInterrupt):
             KwokProvider().create(embedded())
