@@ -118,6 +118,8 @@ def test_4_when_a_module_cannot_be_collected(project: Project) -> None:
         (["--limit", "claim_bind_wrm=3"], "did you mean 'claim_bind_warm'"),
         (["--limit", "claim_bind_warm"], "--limit takes NAME=SECONDS, not 'claim_bind_warm'"),
         (["--draws", "0"], "--draws takes a number above 0, not 0"),
+        (["--journal-lag", "0.5"], "--journal-lag takes seconds from 0 to 0.4, not 0.5"),
+        (["--journal-lag", "nan"], "--journal-lag takes seconds from 0 to 0.4, not nan"),
         (["--timeout-scale", "0"], "--timeout-scale must be a positive number"),
         (["--tool", "etcd=/nowhere/etcd"], "--tool etcd=/nowhere/etcd: there is no file /nowhere/etcd"),
         (["--tool", "etcd"], "--tool takes NAME=PATH, not 'etcd'"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from fixtures.journal import Journal, journal
-from fixtures.kube.kinds import POD, SANDBOX
+from fixtures.kube.kinds import POD, SANDBOX, Kind
 from tests.unit.journal.objects import NAMESPACE
 from tests.unit.journal.scripted import ScriptedServer
 
@@ -39,8 +39,8 @@ def open_journal(server: ScriptedServer, hasty: None) -> Iterator[Callable[..., 
     """Opens journals on the server; afterwards none of them may have left a task behind."""
     made: list[Journal] = []
 
-    def start(timeout: float = SOON) -> Journal:
-        made.append(Journal(server.connection, NAMESPACE, (POD, SANDBOX), "asc-test::unit"))
+    def start(timeout: float = SOON, lags: Mapping[Kind, float] | None = None) -> Journal:
+        made.append(Journal(server.connection, NAMESPACE, (POD, SANDBOX), "asc-test::unit", lags=lags))
         return made[-1].open(timeout)
 
     yield start

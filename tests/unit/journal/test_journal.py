@@ -249,6 +249,20 @@ def test_an_answer_that_makes_no_sense(server: ScriptedServer, open_journal: Ope
             pass
 
 
+def test_a_kind_that_lags_is_told_of_late(server: ScriptedServer, open_journal: Open) -> None:
+    """With a lag a watch MUST tell all that it has, in order, later than the watch of another kind."""
+    plan, other = server.plans[POD], server.plans[SANDBOX]
+    journal = open_journal(lags={POD: 0.2})
+    eventually(lambda: bool(plan.open and other.open))
+    began = time.monotonic()
+    server.send(POD, event("ADDED", pod("first", 2)))
+    server.send(POD, event("MODIFIED", pod("first", 3)))
+    server.send(SANDBOX, event("ADDED", build(SANDBOX, "ahead", 4)))
+
+    assert follow(journal, 3) == [("ADDED", "ahead", 4), ("ADDED", "first", 2), ("MODIFIED", "first", 3)]
+    assert journal.history[1].received - began >= 0.2
+
+
 def test_catching_up_waits_for_what_the_lists_say(server: ScriptedServer, open_journal: Open) -> None:
     """`catch_up` MUST return only when new, changed and deleted objects of the lists are in the history."""
     plan = server.plans[POD]
