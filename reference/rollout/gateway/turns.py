@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 import aiohttp
 import grpc
@@ -107,7 +107,9 @@ class Turns:
         self._http = http
         self._router = router
         self._patience = patience
-        self._uses: defaultdict[str, _Use] = defaultdict(_Use)
+        #: By actor, as long as anybody holds it: were one dropped that somebody still waits for, there would
+        #: be two locks and two counts for one actor.
+        self._uses: WeakValueDictionary[str, _Use] = WeakValueDictionary()
         self._background: set[asyncio.Task[None]] = set()
         #: Whether a look for them has come to its end.
         self.orphans_suspended = False
@@ -174,12 +176,15 @@ class Turns:
                 return pinned or found
         return found
 
+    def _use(self, actor: str) -> _Use:
+        return self._uses.setdefault(actor, _Use())
+
     # -- before the turn --------------------------------------------------
 
     @asynccontextmanager
     async def _in_use(self, turn: Turn) -> AsyncIterator[None]:
         """Count the turn; after it the actor is suspended, in the background, if nobody else uses it."""
-        use = self._uses[turn.actor]
+        use = self._use(turn.actor)
         use.turns += 1
         try:
             yield
@@ -189,7 +194,7 @@ class Turns:
 
     async def _running(self, turn: Turn, template: Template) -> Actor:
         """Create and resume the actor as far as needed (C12); shielded, so that nothing is left half done."""
-        use = self._uses[turn.actor]
+        use = self._use(turn.actor)
 
         async def ensure() -> Actor:
             async with use.lock:
@@ -286,7 +291,7 @@ class Turns:
         Raises InUse while one is on it that must not be cut: at once, though that may still be waiting for
         the actor to be resumed.
         """
-        use = self._uses[actor]
+        use = self._use(actor)
         self._check_unused(actor, use)
         async with use.lock:
             self._check_unused(actor, use)
@@ -311,8 +316,6 @@ class Turns:
             if self._dialect.counts_turns and use.turns:
                 return
             await self._suspend(turn.atespace, actor)
-        if not use.turns and not use.lock.locked():
-            self._uses.pop(turn.actor, None)
 
     async def _suspend(self, atespace: str, actor: str) -> None:
         """Suspend an actor that is not suspended yet, within SUSPEND_LIMIT; a failure is logged."""
@@ -369,7 +372,7 @@ class Turns:
         template = self._objects.template(actor.template_namespace, actor.template)
         if template is None or await self._leases.held_by_others(template):
             return
-        use = self._uses[actor.id]
+        use = self._use(actor.id)
         async with use.lock:
             if not use.turns:
                 await self._suspend(actor.template_namespace, actor.id)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from lightkube import ApiError
+from yarl import URL
 
+from reference.rollout.actors import Actor, State
 from reference.rollout.gateway import mutants
 from reference.rollout.gateway.dialects import DIALECTS
 from reference.rollout.gateway.holding import LINGER, RequestLeases, TemplateRetired
+from reference.rollout.gateway.turns import Turns
 from reference.rollout.leases import RETIRING_ANNOTATION
 from reference.rollout.roles import DESIRED_GENERATION
 
@@ -138,6 +142,86 @@ def test_no_request_begins_on_a_template_that_is_on_its_way_out(state: str) -> N
         assert cluster.leases == {}
 
     asyncio.run(story())
+
+
+class Substrate:
+    """Actors that are resumed at once; `slow_get` is the number of the get that takes a while."""
+
+    def __init__(self, slow_get: int) -> None:
+        self.slow_get = slow_get
+        self.gets = 0
+        self.state: State | None = None
+        self.open_turns = 0
+        #: How many turns were open at each suspension.
+        self.suspended_under: list[int] = []
+
+    def _actor(self, actor: str) -> Actor | None:
+        return None if self.state is None else Actor(actor, self.state, "ns", "one", "ns")
+
+    async def get(self, _: str, actor: str) -> Actor | None:
+        self.gets += 1
+        if self.gets == self.slow_get:
+            await asyncio.sleep(0.1)
+        return self._actor(actor)
+
+    async def create(self, _: str, actor: str, *_template: str) -> Any:
+        self.state = State.SUSPENDED
+        return self._actor(actor)
+
+    async def resume(self, _: str, actor: str) -> Any:
+        self.state = State.RUNNING
+        return self._actor(actor)
+
+    async def suspend(self, *_: Any) -> None:
+        self.suspended_under.append(self.open_turns)
+        self.state = State.SUSPENDED
+
+
+def test_no_turn_begins_while_an_earlier_one_is_still_being_closed() -> None:
+    """Where two turns have ended at once, what follows the second MUST NOT suspend the actor of a third."""
+
+    async def story() -> list[int]:
+        # Two turns ask for the actor, and each looks at it once more when it has ended.
+        substrate = Substrate(slow_get=4)
+        cluster = Cluster(template("one"))
+        turns = Turns(
+            SimpleNamespace(templates=lambda _: [cluster.template]),  # type: ignore[arg-type]
+            substrate,  # type: ignore[arg-type]
+            RequestLeases(cluster, "g"),  # type: ignore[arg-type]
+            DIALECTS["v1_safe"],
+            None,  # type: ignore[arg-type]
+            URL(),
+        )
+
+        async def answers(_: str) -> bool:
+            return True
+
+        turns._answers = answers  # type: ignore[method-assign]
+
+        async def turn(until: asyncio.Event) -> None:
+            async with turns.turn(AGENT, "s-1"):
+                substrate.open_turns += 1
+                await until.wait()
+                substrate.open_turns -= 1
+
+        ended, last = asyncio.Event(), asyncio.Event()
+        both = asyncio.gather(turn(ended), turn(ended))
+        while substrate.open_turns < 2:
+            await asyncio.sleep(0)
+        ended.set()
+        await both
+        while substrate.state is State.RUNNING:
+            await asyncio.sleep(0)
+        third = asyncio.create_task(turn(last))
+        await asyncio.sleep(0.3)
+        assert substrate.open_turns == 1
+        last.set()
+        await third
+        while len(substrate.suspended_under) < 2:
+            await asyncio.sleep(0)
+        return substrate.suspended_under
+
+    assert asyncio.run(asyncio.wait_for(story(), 20)) == [0, 0]
 
 
 def test_mutants_are_named_as_in_the_contract() -> None:
