@@ -458,6 +458,23 @@ class TestAll:
 
         assert answers == ["0 of 3", None]
 
+    def test_a_flood_is_asked_about_once(self, wait: Wait, journal: FedJournal) -> None:
+        """For all that came in meanwhile the question MUST be asked once: it may read the whole history."""
+        answers: list[str | None] = []
+
+        def question(asked: Journal) -> str | None:
+            answers.append(self.three_pods(asked))
+            if len(answers) == 1:
+                for number in range(500):
+                    journal.hit()
+                    journal.feed(ADDED, build(POD, f"pod-{number % 2}", number + 1))
+                journal.soon((ADDED, build(POD, "pod-2", 1000)))
+            return answers[-1]
+
+        wait.all("three pods", question, limit="claim_bind_warm")
+
+        assert answers == ["0 of 3", "2 of 3", None]
+
     def test_a_hit_of_the_proxy_counts(self, wait: Wait, journal: FedJournal) -> None:
         """Where everything is held back nothing but the hit tells so: the question MUST be asked after it."""
 
