@@ -180,14 +180,14 @@ class NoRetry(Flow):
 
 
 class SlowRequeue(Flow):
-    """What is not done is tried again after six times as long."""
+    """What is not done is tried again after sixty times as long."""
 
     def again(self, outcome: Outcome, requeue: float) -> float | None:
         after = super().again(outcome, requeue)
         if after is None:
             return None
         fired("slow-requeue")
-        return 6 * requeue
+        return 60 * requeue
 
 
 class ReadyNewest(Flow):

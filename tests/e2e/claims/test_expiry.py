@@ -31,11 +31,12 @@ def test_expired_claim_says_so_before_it_is_deleted(make_pool, make_claim, sandb
     wait.gone(claim, limit="expiry_slack", grace=LIFETIME)
     wait.gone(sandboxes.named(name))
 
-    states = wait.history().of(CLAIM, uid=claim.uid)
+    history = wait.history()
+    states = history.of(CLAIM, uid=claim.uid)
     expired = next(e for e in states if is_not_ready("ClaimExpired")(e.object))
     deleting = [e for e in states if e.object.deleting or e.deleted]
     assert expired.seq < deleting[0].seq
-    last_of_sandbox = wait.history().of(sandboxes.named(name).kind, name=name)[-1]
+    last_of_sandbox = history.of(sandboxes.named(name).kind, name=name)[-1]
     if policy == "DeleteForeground":
         assert "foregroundDeletion" in deleting[0].object.metadata["finalizers"]
         gone = states[-1]

@@ -38,8 +38,9 @@ def test_expired_sandbox_says_so_and_loses_its_pod(sandboxes, static_volumes, wa
     assert datetime.fromisoformat(expired.condition("Ready").last_transition) >= datetime.fromisoformat(
         shutdown
     )
+    history = wait.history()
     for kind in (POD, SERVICE):
-        leaving = [e for e in wait.history().of(kind) if e.object.deleting or e.deleted]
+        leaving = [e for e in history.of(kind) if e.object.deleting or e.deleted]
         assert leaving[0].object.resource_version > expired.resource_version
     if policy == "Delete":
         wait.gone(sandbox)

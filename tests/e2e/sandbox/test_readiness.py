@@ -41,7 +41,7 @@ def test_ready_needs_all_of_the_pod(sandboxes, set_pod_status, wait, missing):
         lost = set_pod_status("sandbox", ready=False)
         wait.until(sandbox.after(lost), is_not_ready("DependenciesNotReady"), limit="immediately")
 
-    states = wait.history().of(SANDBOX, uid=sandbox.uid)
-    became_ready = next(e.object for e in states if is_ready()(e.object))
-    service = wait.history().of(SERVICE, name="sandbox")[0].object
+    history = wait.history()
+    became_ready = next(e.object for e in history.of(SANDBOX, uid=sandbox.uid) if is_ready()(e.object))
+    service = history.of(SERVICE, name="sandbox")[0].object
     assert service.resource_version < became_ready.resource_version

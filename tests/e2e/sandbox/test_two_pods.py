@@ -32,10 +32,11 @@ def test_second_pod_is_reported_and_nothing_is_touched(sandboxes, make_bystander
     kept = wait.holds(sandboxes.child(SERVICE, "sandbox"), exists())
 
     assert kept.resource_version == service.resource_version
-    warnings = [s for s in wait.history().live(EVENT) if is_event("MultiplePods", sandbox.uid)(s)]
+    history = wait.history()
+    warnings = [s for s in history.live(EVENT) if is_event("MultiplePods", sandbox.uid)(s)]
     # One Event; a controller that has not yet read its own status may count it twice in there.
     assert [w.raw["type"] for w in warnings] == ["Warning"]
-    pods = {s.uid for s in wait.history().live(POD) if not s.deleting}
+    pods = {s.uid for s in history.live(POD) if not s.deleting}
     assert pods == {first.uid, second.uid}
 
     api.delete(POD, "second", sandbox.namespace)

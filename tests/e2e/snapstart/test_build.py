@@ -40,16 +40,13 @@ def test_each_target_node_has_one_sandbox_and_task(snapstart):
 def test_a_task_outlives_its_sandbox(snapstart):
     """A task MUST NOT be gone before the deletion of its Sandbox has begun; in the end both MUST be gone."""
     snapshot = snapstart.ready_snapshot()
+    history = snapstart.wait.history()
 
     for task in snapstart.all_tasks(snapshot):
-        (gone,) = [
-            e.object.resource_version
-            for e in snapstart.wait.history().of(SNAPSHOT_TASK, uid=task.uid)
-            if e.deleted
-        ]
+        (gone,) = [e.object.resource_version for e in history.of(SNAPSHOT_TASK, uid=task.uid) if e.deleted]
         deleting = [
             e.object.resource_version
-            for e in snapstart.wait.history().of(SANDBOX, name=task.sandbox)
+            for e in history.of(SANDBOX, name=task.sandbox)
             if e.deleted or e.object.deleting
         ]
         assert deleting[0] < gone, f"{task.name} is gone before its Sandbox was deleted"

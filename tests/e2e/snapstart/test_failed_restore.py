@@ -44,7 +44,7 @@ def test_a_failed_restore_starts_cold(snapstart):
 
     assert session.key == key
     snapstart.is_cold(session)
-    snapstart.journal.catch_up(snapstart.wait.limits.seconds("watch_resync"))
+    snapstart.wait.history()
     assert snapstart.phases(snapshot, since) in ([], ["Ready"])
 
 

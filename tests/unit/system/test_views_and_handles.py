@@ -177,7 +177,7 @@ def sandboxes(stub: StubApi) -> Sandboxes:
     journal = ReadJournal(
         Connection(Path("none"), "none"), NAMESPACE, (SANDBOX, CLAIM, WARM_POOL, POD), "asc-test::unit"
     )
-    return Sandboxes(cast(Api, stub), journal, Wait(journal, Limits(), "unit"), NAMESPACE)
+    return Sandboxes(cast(Api, stub), Wait(journal, Limits(), "unit"), NAMESPACE)
 
 
 class TestHandles:
@@ -310,7 +310,7 @@ class TestHandles:
 
 def feed(sandboxes: Sandboxes, obj: dict[str, Any], type_: EntryType = EntryType.MODIFIED) -> None:
     """Let the journal see one state of a sandbox."""
-    sandboxes.journal.history.record(0.0, SANDBOX, type_, obj)
+    sandboxes.wait.journal.history.record(0.0, SANDBOX, type_, obj)
 
 
 def pool_handle(sandboxes: Sandboxes) -> PoolHandle:
