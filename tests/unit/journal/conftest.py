@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from fixtures.journal import Journal, journal
+from fixtures.journal.background import background
 from fixtures.kube.kinds import POD, SANDBOX, Kind
 from tests.unit.journal.objects import NAMESPACE
 from tests.unit.journal.scripted import ScriptedServer
 
+#: Opens a journal on the scripted server.
+Open = Callable[..., Journal]
 #: Seconds for what a working journal does at once, also on a busy machine.
 SOON = 10.0
 
@@ -35,7 +38,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def open_journal(server: ScriptedServer, hasty: None) -> Iterator[Callable[..., Journal]]:
+def open_journal(server: ScriptedServer, hasty: None) -> Iterator[Open]:
     """Opens journals on the server; afterwards none of them may have left a task behind."""
     made: list[Journal] = []
 
@@ -58,7 +61,7 @@ def leftover_tasks() -> list[str]:
         mine = asyncio.current_task()
         return [repr(task) for task in asyncio.all_tasks() if task is not mine]
 
-    return list(journal.background().run(others(), SOON))
+    return list(background().run(others(), SOON))
 
 
 def eventually(what: Callable[[], bool]) -> None:

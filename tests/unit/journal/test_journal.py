@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -12,11 +11,9 @@ from fixtures.errors import Undecided
 from fixtures.journal import Entry, Journal
 from fixtures.journal import journal as journal_module
 from fixtures.kube.kinds import POD, SANDBOX
-from tests.unit.journal.conftest import SOON, eventually, leftover_tasks
+from tests.unit.journal.conftest import SOON, Open, eventually, leftover_tasks
 from tests.unit.journal.objects import NAMESPACE, build
 from tests.unit.journal.scripted import CLOSE, DROP, HOLD, ScriptedServer, bookmark, event, expired
-
-Open = Callable[..., Journal]
 
 
 def pod(name: str, version: int) -> dict[str, object]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
-from fixtures.journal import Entry, Journal
+from fixtures.journal import Entry
 from fixtures.journal.journal import Interruption
 from fixtures.kube.kinds import POD, SANDBOX
-from tests.unit.journal.conftest import eventually
+from tests.unit.journal.conftest import Open, eventually
 from tests.unit.journal.objects import build
 from tests.unit.journal.scripted import CLOSE, HOLD, ScriptedServer, event, expired
-
-Open = Callable[..., Journal]
 
 
 def pod(name: str, version: int) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.journal import selector as selector_module
-from fixtures.journal.journal import background
+from fixtures.journal.background import background
 from fixtures.journal.selector import precise_selector
 
 

@@ -21,7 +21,7 @@ import pytest
 from aiohttp import web
 
 from fixtures.journal import Journal
-from fixtures.journal.journal import background
+from fixtures.journal.background import background
 from fixtures.kube.client import Api
 from fixtures.kube.kinds import CLAIM, NAMESPACE, WARM_POOL
 from fixtures.load.fakecontroller import Settings

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from fixtures.journal.journal import background
+from fixtures.journal.background import background
 from fixtures.kube.connection import Connection, open_kubeconfig
 from fixtures.processes import free_port
 from fixtures.system.rollout.apiproxy import ApiProxy

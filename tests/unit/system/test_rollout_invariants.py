@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from fixtures.errors import Undecided
 from fixtures.journal.history import History
 from fixtures.kube.kinds import ACTOR_TEMPLATE, SANDBOX_AGENT
 from fixtures.system.rollout.events import CALL, TURN, Call, Event, events, note, step_of
-from fixtures.system.rollout.invariants import Absence, Excused, violations
+from fixtures.system.rollout.invariants import Absence, Excused, surely_broken, violations
 from fixtures.system.rollout.views import DESIRED_GENERATION, RETIRING, VIEWS
 
 
@@ -320,19 +321,34 @@ def test_a_state_was_stored_before_all_that_was_stored_later() -> None:
     ]
 
 
-@pytest.mark.parametrize(("late", "broken"), [(0.4, []), (0.6, ["I1", "I2"])])
-def test_a_golden_goes_before_the_news_of_the_template_that_takes_over(
-    late: float, broken: list[str]
-) -> None:
-    """What the suite hears within LAG after a golden's end MAY have been there before; later it MUST NOT."""
+def late_news(late: float) -> Story:
+    """A golden goes; that green had become Ready, which is why, is heard so many seconds later."""
     told = story().template("green", 2, "").call("DeleteActor", "golden-blue", "controller")
     ended = told.now
     told.now = ended + 0.1 - 1
     told.template("blue", 1)
     told.now = ended + late - 1
-    told.template("green", 2)
+    return told.template("green", 2)
 
-    assert sorted(told.broken()) == broken
+
+@pytest.mark.parametrize(("late", "broken"), [(0.4, []), (0.6, ["I1", "I2"])])
+def test_a_golden_goes_before_the_news_of_the_template_that_takes_over(
+    late: float, broken: list[str]
+) -> None:
+    """What the suite hears within LAG after a golden's end MAY have been there before; later it MUST NOT."""
+    assert sorted(late_news(late).broken()) == broken
+
+
+def test_what_may_have_been_heard_too_late_is_not_decided() -> None:
+    """What only the suite's lateness explains MUST be undecided, and what it does not explain broken."""
+    told = late_news(0.6)
+
+    assert [v.invariant for v in surely_broken(told.events, Excused(), 0.4)] == ["I2", "I1"]
+    with pytest.raises(Undecided, match=r"late by up to 0\.9 s(?s:.)*I2: .*\nI1: "):
+        surely_broken(told.events, Excused(), 0.9)
+    told.turn(7, "begin").turn(7, "end", ok=False, error="cut")
+    assert [v.invariant for v in surely_broken(told.events, Excused(), 0.9)] == ["I6"]
+    assert surely_broken(rollout().events, Excused(), 0.9) == []
 
 
 def test_a_golden_that_goes_last_of_all_is_missed() -> None:
