@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fixtures.cluster import Cluster, ClusterState, kwok, provider
+from fixtures.cluster import Cluster, ClusterState, kind, kwok, provider
 from fixtures.cluster.existing import ExistingProvider
 from fixtures.cluster.kwok import KwokProvider
+from fixtures.conformance.vocabulary import CAPABILITIES, KWOK_CAPABILITIES
 from fixtures.errors import StartError, UsageError
 from fixtures.limits import Limits
 from fixtures.processes import ProcessRecord, free_port
@@ -23,6 +24,12 @@ from tests.unit.cluster.conftest import eventually, kubeconfig
 
 Make = Callable[..., Settings]
 Start = Callable[..., ProcessRecord]
+
+
+def test_what_requirements_may_need_is_what_clusters_offer() -> None:
+    """Each capability MUST be offered somewhere; what core requirements may need, by the embedded cluster."""
+    assert kwok.CAPABILITIES == KWOK_CAPABILITIES
+    assert kwok.CAPABILITIES | kind.CAPABILITIES == CAPABILITIES
 
 
 class TestExisting:
