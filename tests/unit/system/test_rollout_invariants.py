@@ -321,6 +321,17 @@ def test_a_state_was_stored_before_all_that_was_stored_later() -> None:
     ]
 
 
+@pytest.mark.parametrize(("after", "broken"), [(0.1, []), (0.9, []), (1.2, ["I7"])])
+def test_who_had_chosen_before_a_flip_back_is_excused(after: float, broken: list[str]) -> None:
+    """A request MAY create an actor of what it chose before blue was wanted again; a later one MUST NOT."""
+    told = story().template("green", 2, "").template("green", 2).session("asr-2", "green")
+    told.template("blue", 3)
+    told.now += after - 1
+    told.call("CreateActor", "asr-3", template="green")
+
+    assert told.broken() == broken
+
+
 def late_news(late: float) -> Story:
     """A golden goes; that green had become Ready, which is why, is heard so many seconds later."""
     told = story().template("green", 2, "").call("DeleteActor", "golden-blue", "controller")
