@@ -117,21 +117,31 @@ class Api:
 
         `grace` in seconds; None leaves it to the server.
         """
+        await self._delete(kind, found, {}, {} if grace is None else {"gracePeriodSeconds": grace})
+
+    async def delete_unchanged(self, kind: Kind, found: Object) -> bool:
+        """Delete an object if it still is as `found` says; False if it is not, or another has its name."""
+        reply = await self._delete(kind, found, {"resourceVersion": version_of(found)}, {})
+        return reply.status_code != 409
+
+    async def _delete(
+        self, kind: Kind, found: Object, guard: Mapping[str, str], options: Mapping[str, Any]
+    ) -> httpx2.Response:
         # lightkube's own delete takes no preconditions.
         info = api_info(kind)
-        body: dict[str, Any] = {
+        body = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
-            "preconditions": {"uid": uid_of(found)},
+            "preconditions": {"uid": uid_of(found), **guard},
+            **options,
         }
-        if grace is not None:
-            body["gracePeriodSeconds"] = grace
         prefix = f"apis/{info.resource.group}" if info.resource.group else "api"
         place = f"namespaces/{namespace_of(found)}/" if _place(kind, namespace_of(found)) else ""
         path = f"{prefix}/{info.resource.version}/{place}{info.plural}/{name_of(found)}"
         reply = await self._http.request("DELETE", path, json=body)
         if reply.status_code not in (404, 409):
             reply.raise_for_status()
+        return reply
 
 
 def _place(kind: Any, namespace: str) -> dict[str, Any]:

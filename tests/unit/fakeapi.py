@@ -17,7 +17,7 @@ import orjson
 from lightkube import ApiError
 from lightkube.core.resource import NamespacedResource
 
-from reference.objects import Object, as_time, name_of, uid_of
+from reference.objects import Object, as_time, name_of, uid_of, version_of
 
 NAMESPACE = "ns"
 #: Kinds whose spec never changes.
@@ -96,6 +96,8 @@ class FakeApi:
         self.refused: dict[tuple[str, str], int] = {}
         #: What happens right after a patch, given what it stored.
         self.after_patch: Callable[[Object], None] = lambda _: None
+        #: What happens right before a deletion that is asked for, given what its caller knows.
+        self.before_delete: Callable[[Object], None] = lambda _: None
 
     async def get(self, kind: Any, namespace: str, name: str) -> Object | None:
         found = self.objects.get((_kind(kind), name))
@@ -131,12 +133,16 @@ class FakeApi:
         return self._patched("status", kind, found, {"status": status})
 
     async def delete(self, kind: Any, found: Object) -> None:
-        key = _kind(kind), name_of(found)
-        current = self.objects.get(key)
-        if current is None or uid_of(current) != uid_of(found):
-            return
-        self._changing("delete", key)
-        self._removed(key)
+        self.before_delete(found)
+        self._deleted(kind, found)
+
+    async def delete_unchanged(self, kind: Any, found: Object) -> bool:
+        self.before_delete(found)
+        current = self.objects.get((_kind(kind), name_of(found)))
+        if current is not None and version_of(current) != version_of(found):
+            return False
+        self._deleted(kind, found)
+        return True
 
     # -- what users and other controllers do ------------------------------
 
@@ -169,6 +175,13 @@ class FakeApi:
         return [found for (which, _), found in sorted(self.objects.items()) if which == _kind(kind)]
 
     # -- rules -------------------------------------------------------------
+
+    def _deleted(self, kind: Any, found: Object) -> None:
+        key = _kind(kind), name_of(found)
+        current = self.objects.get(key)
+        if current is not None and uid_of(current) == uid_of(found):
+            self._changing("delete", key)
+            self._removed(key)
 
     def _removed(self, key: tuple[str, str]) -> None:
         found = self.objects[key]

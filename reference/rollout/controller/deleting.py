@@ -64,15 +64,16 @@ class Deleting:
     async def remove_actors(self, on: Pass) -> Outcome:
         """One step for each actor that is left; DONE if none is."""
         templates = await on.templates()
+        minted = False
         for template in templates:
             if not phase_of(template) and not is_terminating(template):
-                # Its golden is not minted yet, and once the template is gone it cannot be.
-                await on.api.delete(ActorTemplate, template)
+                # Once it is gone no golden can be minted; one that was minted meanwhile goes before it (I4).
+                minted |= not await on.api.delete_unchanged(ActorTemplate, template)
         left = await self.actors(on, templates)
-        if not left:
-            return Outcome.DONE
         stepped = [await tried(on, actor) for actor in left]
-        return Outcome.PROGRESS if any(stepped) else Outcome.AGAIN
+        if minted or any(stepped):
+            return Outcome.PROGRESS
+        return Outcome.AGAIN if left else Outcome.DONE
 
     async def actors(self, on: Pass, templates: Sequence[Object]) -> list[Actor]:
         """The actors of an agent's templates, goldens included."""

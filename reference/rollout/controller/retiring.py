@@ -106,8 +106,7 @@ class SafeRetiring(Retiring):
                 return await self.spare(on, template)
         if not await self.golden_is_gone(on, template, held):
             return Outcome.PROGRESS
-        await self.delete_template(on, template)
-        return Outcome.DONE
+        return await self.delete_template(on, template)
 
     def licensed(self, on: Pass, template: Object, ordered: Sequence[Object]) -> bool:
         """Step 1."""
@@ -164,13 +163,18 @@ class SafeRetiring(Retiring):
         named = golden_of(template)
         return not named or await removal_step(on, GOLDEN_ATESPACE, named)
 
-    async def delete_template(self, on: Pass, template: Object) -> None:
-        """Step 6. A golden that was minted meanwhile goes, too: without template it cannot run."""
-        await on.api.delete(ActorTemplate, template)
+    async def delete_template(self, on: Pass, template: Object) -> Outcome:
+        """Step 6. A golden that was minted meanwhile goes first (I4).
+
+        One that the template does not name yet goes after it: without template it cannot run.
+        """
+        if not await on.api.delete_unchanged(ActorTemplate, template):
+            return Outcome.PROGRESS
         on.log.info("template retired", extra={"template": name_of(template)})
         if not was_ever_ready(template):
             for golden in (await self.holdings(on)).goldens(template):
                 await tried(on, golden)
+        return Outcome.DONE
 
     # -- session actors ---------------------------------------------------
 

@@ -53,6 +53,25 @@ def test_in_the_middle_of_a_rollout(world: World) -> None:
     assert world.ate.actors == {}
 
 
+def test_golden_minted_meanwhile_goes_before_its_template(world: World) -> None:
+    """I4: a template whose golden is minted while it is being deleted MUST NOT go before that golden."""
+    world.settle()
+    world.use_model("m2")
+    world.reconcile()
+    unborn = world.desired
+    world.mint_at_its_deletion(unborn)
+    world.delete_agent()
+    world.log.entries.clear()
+
+    assert world.reconcile() is Outcome.PROGRESS
+    assert unborn in world.names
+    while not is_gone(world):
+        assert world.reconcile() in (Outcome.PROGRESS, Outcome.DONE)
+    assert f"ActorTemplate/{unborn}" not in world.log.of("delete")
+    assert world.ate.actors == {}
+    assert world.names == []
+
+
 def test_outage_until_the_cap(world: World) -> None:
     """C24: with ate-api down the agent MUST be kept until the cap, and then be released with an Event."""
     world.settle()

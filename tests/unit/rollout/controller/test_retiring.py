@@ -107,6 +107,25 @@ def test_superseded_that_never_was_ready(world: World) -> None:
     assert blue in world.names
 
 
+def test_golden_minted_meanwhile_goes_before_its_template(world: World) -> None:
+    """I4: a superseded template whose golden is minted while it is being deleted MUST NOT go before that."""
+    world.settle()
+    world.use_model("m2")
+    world.reconcile()
+    unborn = world.desired
+    world.mint_at_its_deletion(unborn)
+    world.use_model("m3")
+    world.log.entries.clear()
+
+    while f"ActorTemplate/{unborn}" not in world.log.of("delete"):
+        assert world.reconcile() is Outcome.PROGRESS or unborn not in world.names
+    (golden,) = world.log.of("suspend")
+    assert world.log.entries.index(("delete-actor", golden)) < world.log.entries.index(
+        ("delete", f"ActorTemplate/{unborn}")
+    )
+    assert golden not in world.ate.actors
+
+
 def test_every_golden_goes(flipped: World) -> None:
     """D16: goldens that the status does not name MUST go, too."""
     blue, _ = blue_and_green(flipped)

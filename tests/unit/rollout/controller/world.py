@@ -279,6 +279,16 @@ class World:
 
         self.api.after_patch = after
 
+    def mint_at_its_deletion(self, template: str) -> None:
+        """The golden machine mints the golden of a template right before that is deleted."""
+
+        def before(found: Mapping[str, Any]) -> None:
+            if name_of(found) == template:
+                self.api.before_delete = lambda _: None
+                self.mint(template)
+
+        self.api.before_delete = before
+
     def build_all(self) -> bool:
         """Build every golden that can be; whether there was one."""
         built = False
