@@ -67,13 +67,16 @@ class Deleting:
         minted = False
         for template in templates:
             if not phase_of(template) and not is_terminating(template):
-                # Once it is gone no golden can be minted; one that was minted meanwhile goes before it (I4).
-                minted |= not await on.api.delete_unchanged(ActorTemplate, template)
+                minted |= not await self.remove_unbuilt(on, template)
         left = await self.actors(on, templates)
         stepped = [await tried(on, actor) for actor in left]
         if minted or any(stepped):
             return Outcome.PROGRESS
         return Outcome.AGAIN if left else Outcome.DONE
+
+    async def remove_unbuilt(self, on: Pass, template: Object) -> bool:
+        """Delete a template, so that no golden of it is minted; False if one was, which goes first (I4)."""
+        return await on.api.delete_unchanged(ActorTemplate, template)
 
     async def actors(self, on: Pass, templates: Sequence[Object]) -> list[Actor]:
         """The actors of an agent's templates, goldens included."""

@@ -259,6 +259,15 @@ class LeaveGoldens(Deleting):
         return sessions
 
 
+class DeleteUnguarded(Deleting):
+    """A template of a deleted agent that had no golden goes, whatever it has by now."""
+
+    async def remove_unbuilt(self, on: Pass, template: Object) -> bool:
+        fired("delete-unguarded")
+        await on.api.delete(ActorTemplate, template)
+        return True
+
+
 class DeleteStuck(Deleting):
     """A deleted agent is never released."""
 
@@ -300,6 +309,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "concat-hash": _with(rendering=ConcatHash),
     "count-live": _with(retiring=wrong.CountLive()),
     "delete-stuck": _with(deleting=DeleteStuck()),
+    "delete-unguarded": _with(deleting=DeleteUnguarded()),
     "early-retire": _with(retiring=wrong.EarlyRetire()),
     "finalizer-early": _with(deleting=FinalizerEarly()),
     "force-suspend": _with(retiring=wrong.ForceSuspend()),

@@ -97,3 +97,32 @@ def test_agent_can_be_deleted_in_the_middle_of_a_retirement(rollout, wait):
     wait.gone(agent, limit="agent_gone")
 
     nothing_is_left(rollout)
+
+
+@conformance(
+    id="BG-R18c",
+    profile="ROLLOUT",
+    level="extended",
+    features=["SandboxAgentSafeRetirement", "SubstrateOwned"],
+    killers=["bg/delete-unguarded"],
+)
+def test_golden_minted_while_its_template_is_deleted_goes_first(deploy, wait):
+    """A template of a deleted agent MUST NOT go before its golden, minted while the template is deleted."""
+    rollout = deploy(api_proxied=["controller", "substrate"])
+    rollout.model()
+    rollout.pool()
+    agent, blue = rollout.ready_agent()
+    minting = {"verb": "patch", "plural": "actortemplates", "subresource": "status", "times": 1}
+    with rollout.api_disturbed("hold", **minting) as named_late:
+        agent.edit("two")
+        green = agent.next_template(blue, ready=False)
+        rollout.has_struck(named_late)
+        removal = {"verb": "delete", "plural": "actortemplates", "name": green.name, "times": 1}
+        with rollout.api_disturbed("hold", **removal) as removed_late:
+            agent.delete()
+            rollout.has_struck(removed_late)
+            named_late.command("release")
+            rollout.has_golden(green)
+    wait.gone(agent, limit="agent_gone")
+
+    nothing_is_left(rollout)

@@ -108,6 +108,13 @@ def deletion(world: World) -> None:
     world.reconcile()
 
 
+def deletion_while_built(world: World) -> None:
+    """The agent is deleted before the golden of its template is minted."""
+    world.reconcile()
+    world.delete_agent()
+    world.reconcile()
+
+
 def idle(world: World) -> None:
     """A second config is Ready, and the first has an idle session that nobody reaps."""
     replaced(world)
@@ -125,6 +132,7 @@ SCENARIOS: dict[str, Callable[[World], None]] = {
     "blind-mark": overtaken,
     "count-live": idle,
     "delete-stuck": deletion,
+    "delete-unguarded": deletion_while_built,
     "finalizer-early": deletion,
     "generation-only": flip_back,
     "label-loop": retained,
