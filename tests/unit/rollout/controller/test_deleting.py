@@ -55,11 +55,7 @@ def test_in_the_middle_of_a_rollout(world: World) -> None:
 
 def test_golden_minted_meanwhile_goes_before_its_template(world: World) -> None:
     """I4: a template whose golden is minted while it is being deleted MUST NOT go before that golden."""
-    world.settle()
-    world.use_model("m2")
-    world.reconcile()
-    unborn = world.desired
-    world.mint_at_its_deletion(unborn)
+    unborn = world.minted_at_its_deletion()
     world.delete_agent()
     world.log.entries.clear()
 

@@ -109,11 +109,7 @@ def test_superseded_that_never_was_ready(world: World) -> None:
 
 def test_golden_minted_meanwhile_goes_before_its_template(world: World) -> None:
     """I4: a superseded template whose golden is minted while it is being deleted MUST NOT go before that."""
-    world.settle()
-    world.use_model("m2")
-    world.reconcile()
-    unborn = world.desired
-    world.mint_at_its_deletion(unborn)
+    unborn = world.minted_at_its_deletion()
     world.use_model("m3")
     world.log.entries.clear()
 

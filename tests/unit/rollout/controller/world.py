@@ -279,15 +279,20 @@ class World:
 
         self.api.after_patch = after
 
-    def mint_at_its_deletion(self, template: str) -> None:
-        """The golden machine mints the golden of a template right before that is deleted."""
+    def minted_at_its_deletion(self) -> str:
+        """A second template, not built yet, whose golden is minted right before it is deleted; its name."""
+        self.settle()
+        self.use_model("m2")
+        self.reconcile()
+        unborn = self.desired
 
         def before(found: Mapping[str, Any]) -> None:
-            if name_of(found) == template:
+            if name_of(found) == unborn:
                 self.api.before_delete = lambda _: None
-                self.mint(template)
+                self.mint(unborn)
 
         self.api.before_delete = before
+        return unborn
 
     def build_all(self) -> bool:
         """Build every golden that can be; whether there was one."""
